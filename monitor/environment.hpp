@@ -1,0 +1,45 @@
+// What an instruction reaches besides registers and memory: ports, CPUID, MSRs, time, and the parts
+// of the monitor that must hear of a change of mode, page tables or descriptor tables. The
+// interpreter is written against it; the monitor implements it, tests fake it.
+#pragma once
+
+#include <cstdint>
+
+#include "address.hpp"
+#include "exception.hpp"
+#include "vcpu.hpp"
+
+namespace undercroft {
+
+struct CpuidLeaf {
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+class Environment {
+ public:
+  // size is 1, 2 or 4; the result is zero-extended. The permission check has been made.
+  virtual std::uint32_t port_read(std::uint16_t port, unsigned size) = 0;
+  virtual void port_write(std::uint16_t port, std::uint32_t value, unsigned size) = 0;
+
+  virtual CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) = 0;
+  virtual std::uint64_t time_stamp() = 0;
+  // An unknown MSR, or a reserved bit, is #GP(0).
+  virtual Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t index) = 0;
+  virtual Guarded<Done> write_msr(Vcpu&, std::uint32_t index, std::uint64_t value) = 0;
+
+  // The bits that this CPU model lets a guest set; others are #GP(0).
+  virtual std::uint32_t cr4_allowed() const = 0;
+
+  // Called after the register has been set in the Vcpu.
+  virtual void paging_changed(const Vcpu&) = 0;      // CR0.PG/WP/PE, CR4.PSE/PAE/PGE
+  virtual void page_root_loaded(const Vcpu&) = 0;    // CR3 written, also with the same value
+  virtual void page_invalidated(GuestLinear) = 0;    // INVLPG
+  virtual void descriptor_tables_changed(const Vcpu&) = 0;  // GDTR or LDTR loaded
+  virtual void fpu_control_changed(const Vcpu&) = 0;        // CR0.TS/EM/MP/NE, CR4.OSFXSR...
+  virtual void debug_registers_changed(const Vcpu&) = 0;    // DR0 to DR7 written
+
+ protected:
+  ~Environment() = default;
+};
+
+}  // namespace undercroft

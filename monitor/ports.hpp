@@ -1,0 +1,30 @@
+// The hardware as the logic sees it: small interfaces that arch/x86 implements on the machine and
+// the tests fake (design section 9). All time and all input reach a guest through them.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "address.hpp"
+
+namespace undercroft {
+
+// Nanoseconds since the monitor started; never goes back.
+class Clock {
+ public:
+  virtual std::uint64_t now() = 0;
+
+ protected:
+  ~Clock() = default;
+};
+
+// Where the monitor writes text for people: serial line and screen.
+class Console {
+ public:
+  virtual void write(std::string_view text) = 0;
+
+ protected:
+  ~Console() = default;
+};
+
+}  // namespace undercroft

@@ -1,0 +1,61 @@
+// Executes exactly one guest instruction on a Vcpu: fetch, decode, execute, for every mode and
+// privilege level. What it knows: the instructions of volume 2 of the SDM that are not x87, MMX or
+// SSE. It leaves segment loads and far transfers to segment/, delivery of exceptions and interrupts
+// to interrupts.hpp, pages to LinearMemory, and ports, MSRs, CPUID and time to the Environment.
+#pragma once
+
+#include <cstdint>
+
+#include "../environment.hpp"
+#include "../exception.hpp"
+#include "../memory/linear_memory.hpp"
+#include "../vcpu.hpp"
+#include "instruction.hpp"
+
+namespace undercroft {
+
+// What became of one instruction.
+struct StepOutcome {
+  enum class Kind : std::uint8_t {
+    retired,       // done; EIP is at the next instruction
+    unfinished,    // a repeated string instruction has made progress; EIP is still at it, RF is set
+    halted,        // HLT retired; vcpu.halted is set, EIP is behind it
+    exception,     // the Vcpu is unchanged but for finished iterations of a string instruction
+    needs_native,  // x87, MMX or SSE: the processor can run this one; nothing has changed
+    unsupported,   // the interpreter does not know it; nothing has changed
+  };
+  Kind kind = Kind::retired;
+  // retired, unfinished or halted: the instruction began with TF = 1, the caller raises #DB with
+  // DR6.BS. Not set after MOV SS and POP SS, which hold the trap back (SDM volume 3, 6.8.3).
+  bool single_step = false;
+  // retired: a task switch loaded a TSS whose T bit is set, the caller raises #DB with DR6.BT.
+  bool task_trap = false;
+  Exception exception{};  // kind exception: to be delivered at the EIP of the Vcpu
+  // The instruction; null if an exception came before it was decoded. Valid until the next call.
+  const Instruction* instruction = nullptr;
+};
+
+class Interpreter {
+ public:
+  Interpreter(LinearMemory& memory, Environment& environment)
+      : memory_(memory), environment_(environment) {}
+
+  // Fetches at CS:EIP, decodes and executes. Does not look for interrupts or breakpoints, does not
+  // look at vcpu.halted, and ends the interrupt shadow of the instruction before.
+  StepOutcome step(Vcpu&);
+
+  // The same for an instruction that the caller has decoded from CS:EIP.
+  StepOutcome execute(Vcpu&, const Instruction&);
+
+ private:
+  // 15 bytes are the most that an instruction can have (SDM volume 2, 2.3.11).
+  static constexpr unsigned longest_instruction = 15;
+
+  Guarded<Done> fetch_and_decode(const Vcpu&);
+
+  LinearMemory& memory_;
+  Environment& environment_;
+  Instruction instruction_{};
+};
+
+}  // namespace undercroft

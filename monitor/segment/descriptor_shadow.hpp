@@ -1,0 +1,59 @@
+// Keeps the user view's GDT and LDT images equal to the guest's tables (design section 5). It reads
+// the guest's tables as supervisor; who watches the pages for writes and calls `written` is left to
+// the monitor. The kernel view's images hold one descriptor per guest segment register and are not
+// kept here.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "../memory/linear_memory.hpp"
+#include "../processor.hpp"
+#include "../vcpu.hpp"
+#include "descriptor.hpp"
+
+namespace undercroft {
+
+class DescriptorShadow {
+ public:
+  using Image = std::span<std::uint64_t, 8192>;
+  static constexpr unsigned entries = 8192;
+  static constexpr unsigned first_reserved = host_gdt::monitor_code;  // to the end of the GDT image
+  // A table of 64 KB that does not begin on a page boundary spans 17 pages.
+  static constexpr unsigned max_pages = 2 * 17;
+
+  struct Refreshed {
+    bool collision = false;  // the guest's GDT holds something at an index reserved for the monitor
+    unsigned ldt_entries = 0;  // for Processor::set_ldt_entries
+  };
+
+  DescriptorShadow(Image gdt, Image ldt) : gdt_{gdt, {}, 0}, ldt_{ldt, {}, 0} {}
+
+  // After LGDT, LLDT or a change of the address space: reads both tables. Entries beyond the limit,
+  // or on pages that cannot be read, become 0 (a use traps, and the interpreter finds out why).
+  Refreshed refresh(const Vcpu&, LinearMemory&);
+
+  // After a write of the guest to `bytes` bytes at `address`: resyncs the entries it touched.
+  Refreshed written(LinearMemory&, GuestLinear address, unsigned bytes);
+
+  // The processor tried to set an accessed bit in an image: sets it in the guest's table and in the
+  // image. #PF if the guest's table cannot be written. Entries that are no segments are left alone.
+  enum class Table : std::uint8_t { gdt, ldt };
+  Guarded<Done> set_accessed(LinearMemory&, Table, unsigned index);
+
+  // The linear pages that the two tables span, for watching; returns how many were filled in.
+  unsigned pages(std::span<GuestLinear, max_pages> out) const;
+
+ private:
+  struct Shadow {
+    Image image;
+    GuestLinear base;
+    unsigned count;  // entries of the guest's table
+  };
+  bool sync(LinearMemory&, Shadow&, unsigned first, unsigned end);
+  unsigned writable_end(const Shadow&) const;
+
+  Shadow gdt_, ldt_;
+};
+
+}  // namespace undercroft

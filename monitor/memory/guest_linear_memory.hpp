@@ -1,0 +1,70 @@
+// Guest memory by linear address, for one virtual CPU: the guest's tables walked, rights checked,
+// accessed and dirty bits set, through GuestMemory. A small software TLB keeps walks off the
+// interpreter's hot path. As on the processor it may be behind the guest's tables until it is
+// flushed: on CR3 load, INVLPG, changes of CR0 or CR4 paging bits.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "../vcpu.hpp"
+#include "guest_memory.hpp"
+#include "guest_walk.hpp"
+#include "linear_memory.hpp"
+#include "page_fault.hpp"
+
+namespace undercroft {
+
+// Sets A in every entry that the walk read, and D in the leaf on a write. Entries that have the
+// bits already are not written.
+void set_accessed_dirty(GuestMemory&, const Walk&, bool write);
+
+// About 1 KB.
+class GuestLinearMemory final : public LinearMemory {
+ public:
+  GuestLinearMemory(const Vcpu& vcpu, GuestMemory& memory,
+                    AbsentMemory absent = AbsentMemory::floats)
+      : vcpu_(vcpu), memory_(memory), absent_(absent) {}
+
+  Guarded<std::uint32_t> read(GuestLinear, unsigned size, Privilege) override;
+  Guarded<Done> write(GuestLinear, std::uint32_t value, unsigned size, Privilege) override;
+  Guarded<std::uint32_t> read_to_modify(GuestLinear, unsigned size, Privilege) override;
+  Guarded<Done> probe_write(GuestLinear, unsigned size, Privilege) override;
+  Guarded<unsigned> fetch(GuestLinear, std::span<std::uint8_t> out, Privilege) override;
+
+  // Drop cached translations: all, or those of one page. Cheap. Due whenever the hardware's own TLB
+  // would be, and when a watched page-table frame was written.
+  void flush();
+  void flush_page(GuestLinear);
+
+  // The walk of an address as the virtual CPU is set now; changes nothing.
+  Walk walk(GuestLinear) const;
+
+ private:
+  // One linear page: which accesses are known to be allowed (with A and D set as they need), and
+  // which of them may go straight to the machine's page.
+  struct Cached {
+    std::uint32_t page = 0;
+    std::uint8_t allowed = 0;  // bit per privilege and write, see right()
+    std::uint8_t direct = 0;   // bit 0: reads, bit 1: writes
+    GuestPhysical physical{};
+    HostPhysical host{};
+  };
+  struct Translation {
+    GuestPhysical address{};
+    bool floats = false;  // PAE page above 4 GB
+    bool cached = false;
+    Walk walk{};
+  };
+  static constexpr unsigned cached_pages = 64;
+
+  MappingSlots& slots() { return memory_.slots(); }
+
+  const Vcpu& vcpu_;
+  GuestMemory& memory_;
+  AbsentMemory absent_;
+  std::uint32_t seen_version_ = 0;
+  std::array<Cached, cached_pages> cache_{};
+};
+
+}  // namespace undercroft

@@ -1,0 +1,1 @@
+"""The parts of ./croft. Each module knows one thing; cli.py puts them together."""

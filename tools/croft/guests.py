@@ -1,0 +1,157 @@
+"""The catalogue: which guests there are, where each comes from, and how to get hold of it.
+
+A prepared guest is a kernel file, a command line and modules; how it is booted is image.py's
+and machine.py's business.
+"""
+
+import dataclasses
+import json
+import pathlib
+import struct
+import typing
+
+from . import debian, initramfs, paths, progress
+from .errors import CroftError
+
+# Quiet: no ACPI, APICs or SMP to probe (the virtual PC has none), no self-tests, no ISA PnP.
+LINUX_COMMAND_LINE = ("console=ttyS0 panic=-1 nosmp noapic nolapic acpi=off nokaslr tsc=reliable "
+                      "mitigations=off cryptomgr.notests noisapnp")
+BUSYBOX = "busybox-static"
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    file: pathlib.Path
+    arguments: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What is needed to boot a guest. `form` is linux, multiboot, multiboot2 or elf."""
+
+    form: str
+    kernel: pathlib.Path
+    command_line: str
+    modules: typing.Tuple[Module, ...] = ()
+
+
+def form_of(kernel):
+    """Which protocol boots the file `kernel`."""
+    try:
+        with kernel.open("rb") as file:
+            head = file.read(32768)
+    except OSError as error:
+        raise CroftError(f"{kernel}: {error.strerror}") from None
+    if head[0x202:0x206] == b"HdrS":
+        return "linux"
+    for offset in range(0, len(head) - 12, 4):
+        magic, flags, check = struct.unpack_from("<III", head, offset)
+        if magic == 0x1BADB002 and offset < 8192 and (magic + flags + check) % (1 << 32) == 0:
+            return "multiboot"
+        if magic == 0xE85250D6 and offset % 8 == 0:
+            return "multiboot2"
+    return "elf" if head[:4] == b"\x7fELF" else "unknown"
+
+
+class DebianLinux:
+    """A kernel package of Debian with BusyBox as its user space."""
+
+    def __init__(self, name, package, what):
+        self.name = name
+        self.package = package
+        self.what = what
+        self.source = f"Debian packages {package} and {BUSYBOX} (i386)"
+        self.folder = paths.CACHE / "guests" / name
+        self.kernel = self.folder / "vmlinuz"
+        self.initrd = self.folder / "initrd.gz"
+        self.busybox = self.folder / "busybox"
+        self.facts = self.folder / "versions.json"
+
+    def state(self):
+        if not self.facts.exists():
+            return "not fetched"
+        facts = json.loads(self.facts.read_text())
+        return f"fetched: {facts['kernel']} {facts['kernel version']}"
+
+    def fetch(self, fresh=False):
+        """Fetches what is not in the cache; everything anew if `fresh`."""
+        if self.facts.exists() and not fresh:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        debian.update()
+        if debian.candidate(self.package) is None:
+            raise CroftError(f"the apt sources of this machine do not offer {self.package} for i386",
+                             "check that the Debian entry in /etc/apt has no arch= or "
+                             "Architectures: limit")
+        kernel = debian.dependency(self.package, r"linux-image-\d.*")
+        kernel_deb, kernel_version = debian.fetch(kernel)
+        busybox_deb, busybox_version = debian.fetch(BUSYBOX)
+        release = kernel[len("linux-image-"):]
+        with progress.step(f"Unpacking {kernel}"):
+            debian.extract(kernel_deb, f"./boot/vmlinuz-{release}", self.kernel)
+            debian.extract(busybox_deb, "./bin/busybox", self.busybox)
+        self.facts.write_text(json.dumps({
+            "kernel": kernel, "kernel version": kernel_version,
+            "busybox version": busybox_version}, indent=1) + "\n")
+
+    def prepare(self):
+        self.fetch()
+        archive = initramfs.build(self.busybox.read_bytes())
+        if not self.initrd.exists() or self.initrd.read_bytes() != archive:
+            partial = self.initrd.with_name("initrd.partial")
+            partial.write_bytes(archive)
+            partial.replace(self.initrd)
+        return Prepared("linux", self.kernel, LINUX_COMMAND_LINE, (Module(self.initrd),))
+
+
+class TestKernel:
+    """A small kernel of tests/guests, built with the tree."""
+
+    def __init__(self, name):
+        self.name = name
+        self.what = "test kernel"
+        self.source = "tests/guests"
+        self.kernel = paths.BUILD / "guests" / f"{name}.elf"
+
+    def state(self):
+        return "built" if self.kernel.exists() else "not built"
+
+    def fetch(self, fresh=False):
+        """Nothing to fetch: `croft build` makes it."""
+
+    def prepare(self):
+        if not self.kernel.exists():
+            raise CroftError(f"{self.kernel.relative_to(paths.ROOT)} is not there",
+                             "run ./croft build")
+        return Prepared(form_of(self.kernel), self.kernel, "")
+
+
+def catalogue():
+    """All guests by name, the default one first."""
+    guests = [
+        DebianLinux("linux", "linux-image-686", "Debian's Linux for i686 without PAE"),
+        DebianLinux("linux-pae", "linux-image-686-pae", "Debian's Linux for i686 with PAE"),
+    ]
+    built = {kernel.stem for kernel in (paths.BUILD / "guests").glob("*.elf")}
+    guests += [TestKernel(name) for name in sorted(built)]
+    return {guest.name: guest for guest in guests}
+
+
+def find(name):
+    guests = catalogue()
+    if name not in guests:
+        raise CroftError(f"there is no guest named {name}",
+                         "known: " + " ".join(guests) + " (./croft guests tells more)")
+    return guests[name]
+
+
+def from_files(kernel, command_line, initrd, modules):
+    """A guest given by its files instead of by its name."""
+    parts = [Module(file) for file in ([initrd] if initrd else [])]
+    for text in modules:
+        name, _, arguments = text.partition(" ")
+        parts.append(Module(pathlib.Path(name), arguments))
+    for part in parts:
+        if not part.file.is_file():
+            raise CroftError(f"{part.file}: no such file")
+    return Prepared(form_of(kernel), kernel, command_line, tuple(parts))

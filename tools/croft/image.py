@@ -1,0 +1,121 @@
+"""Makes bootable images: GRUB for BIOS on an ISO, with a menu that boots one guest.
+
+Knows GRUB's configuration language; leaves to machine.py where the image is run.
+"""
+
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+
+from . import paths, progress
+from .errors import CroftError
+
+FOLDER = paths.CACHE / "iso"
+KEPT = 8  # images in the cache; the least recently used ones go first
+
+# GRUB's own messages appear on the serial line too, where a headless machine can be read.
+HEADER = """set timeout=0
+set timeout_style=hidden
+if serial --unit=0 --speed=115200; then
+  terminal_output console serial
+fi
+"""
+
+
+def quote(word):
+    """`word` as GRUB's shell has to read it."""
+    if word and all(letter.isalnum() or letter in "_-=.,:/+@%" for letter in word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def _line(*parts):
+    """A command whose later parts are texts of several words."""
+    words = [word for part in parts for word in part.split()]
+    return "  " + " ".join(quote(word) for word in words) + "\n"
+
+
+def hosted_entry(monitor_options, guest):
+    """The menu entry that boots `guest` under Undercroft."""
+    text = _line("multiboot2 /boot/undercroft.elf", monitor_options)
+    text += _line("module2 --nounzip /boot/kernel", guest.command_line)
+    for number, module in enumerate(guest.modules):
+        text += _line(f"module2 --nounzip /boot/module{number}", module.arguments)
+    return text
+
+
+def bare_entry(guest):
+    """The menu entry that boots `guest` on the bare machine: the twin."""
+    if guest.form == "linux":
+        text = _line("linux /boot/kernel", guest.command_line)
+        if guest.modules:
+            names = " ".join(f"/boot/module{number}" for number in range(len(guest.modules)))
+            text += _line("initrd", names)
+        return text
+    if guest.form not in ("multiboot", "multiboot2"):
+        raise CroftError(f"{guest.kernel}: GRUB cannot boot this file ({guest.form}) by itself")
+    digit = "2" if guest.form == "multiboot2" else ""
+    text = _line(f"multiboot{digit} /boot/kernel", guest.command_line)
+    for number, module in enumerate(guest.modules):
+        text += _line(f"module{digit} --nounzip /boot/module{number}", module.arguments)
+    return text
+
+
+def contents(guest, bare, monitor_options):
+    """The image as {path in it: file or text}."""
+    files = {"boot/kernel": guest.kernel}
+    for number, module in enumerate(guest.modules):
+        files[f"boot/module{number}"] = module.file
+    if bare:
+        entry = bare_entry(guest)
+    else:
+        entry = hosted_entry(monitor_options, guest)
+        files["boot/undercroft.elf"] = paths.IMAGE
+    title = "bare guest" if bare else "Undercroft"
+    files["boot/grub/grub.cfg"] = f"{HEADER}menuentry '{title}' {{\n{entry}}}\n"
+    return files
+
+
+def _digest(files):
+    total = hashlib.sha256()
+    for name, what in sorted(files.items()):
+        data = what.read_bytes() if isinstance(what, pathlib.Path) else what.encode()
+        total.update(f"{name} {len(data)}\n".encode() + data)
+    return total.hexdigest()[:24]
+
+
+def _write(files, target):
+    with tempfile.TemporaryDirectory(prefix="croft-iso-") as folder:
+        for name, what in files.items():
+            place = pathlib.Path(folder) / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(what, pathlib.Path):
+                shutil.copyfile(what, place)
+            else:
+                place.write_text(what)
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        progress.run_logged("Writing the boot image",
+                            ["grub-mkrescue", "--directory=/usr/lib/grub/i386-pc", "--fonts=",
+                             "--locales=", "--themes=", "-o", str(partial), folder],
+                            "grub-mkrescue.log", hint="./croft installs grub-common")
+        partial.replace(target)
+
+
+def write(guest, bare, monitor_options, target):
+    """Writes the image to the file `target`."""
+    _write(contents(guest, bare, monitor_options), target)
+
+
+def cached(guest, bare, monitor_options):
+    """The image's path in the cache, where it is made if its parts have changed."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    files = contents(guest, bare, monitor_options)
+    target = FOLDER / f"{_digest(files)}.iso"
+    if not target.exists():
+        _write(files, target)
+    target.touch()
+    for old in sorted(FOLDER.glob("*.iso"), key=lambda iso: -iso.stat().st_mtime)[KEPT:]:
+        old.unlink()
+    return target

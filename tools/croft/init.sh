@@ -1,0 +1,36 @@
+#!/bin/busybox sh
+# The guest's first process: a BusyBox shell on the serial line, or one command for croft.
+#
+# The kernel parameter croft.exec=BASE64 holds a shell command. Its output stands between two
+# lines that begin with the byte 0x1e; the second carries its status.
+/bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin
+/bin/busybox --install -s
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+exec </dev/ttyS0 >/dev/ttyS0 2>&1
+hostname undercroft
+export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft:\w\$ '
+cd /root
+
+command=
+for word in $(cat /proc/cmdline); do
+  case $word in croft.exec=*) command=${word#croft.exec=} ;; esac
+done
+
+if [ -n "$command" ]; then
+  dmesg -n 1
+  echo "$command" | base64 -d >/tmp/exec
+  stty raw -echo
+  printf '\036croft exec begin\n'
+  sh /tmp/exec </dev/null
+  status=$?
+  printf '\036croft exec status %d\n' $status
+else
+  dmesg -n 4
+  echo
+  echo "BusyBox on $(uname -sr), $(awk '/^MemTotal/ { printf "%d MB", $2 / 1024 }' /proc/meminfo)."
+  echo "exit or poweroff ends the run; Ctrl-A X leaves at once."
+  setsid cttyhack sh
+fi
+poweroff

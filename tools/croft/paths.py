@@ -1,0 +1,10 @@
+"""Where things are. All that croft writes lies in build*/ and cache/, which git ignores."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / "cache"
+BUILD = ROOT / "build"
+BUILD_HOSTED = ROOT / "build-hosted"
+IMAGE = BUILD / "undercroft.elf"
+LOGS = BUILD / "logs"

@@ -44,18 +44,34 @@ class GuestLinearMemory final : public LinearMemory {
   // One linear page: which accesses are known to be allowed (with A and D set as they need), and
   // which of them may go straight to the machine's page.
   struct Cached {
-    std::uint32_t page = 0;
-    std::uint8_t allowed = 0;  // bit per privilege and write, see right()
-    std::uint8_t direct = 0;   // bit 0: reads, bit 1: writes
-    GuestPhysical physical{};
-    HostPhysical host{};
+    std::uint32_t page_number = 0;
+    std::uint8_t allowed = 0;  // a bit for each Privilege and whether it writes; 0: nothing cached
+    bool direct_read = false;
+    bool direct_write = false;
+    GuestPhysical physical{};  // of the page
+    HostPhysical host{};       // of the page, if direct
   };
+  // Where an access to one page goes, and what has to be noted before it is made.
   struct Translation {
     GuestPhysical address{};
-    bool floats = false;  // PAE page above 4 GB
-    bool cached = false;
-    Walk walk{};
+    bool cached = false;      // A and D are set already
+    bool above_4_gb = false;  // nothing answers there
+    Walk walk{};              // unless cached
   };
+  // An access of one or two pages.
+  struct Span {
+    Translation first{}, second{};
+    unsigned first_bytes = 0, second_bytes = 0;
+  };
+
+  const Cached* cached(GuestLinear, unsigned right);
+  Guarded<Translation> translate(GuestLinear, PageAccess, Privilege);
+  Guarded<Span> translate_span(GuestLinear, unsigned size, PageAccess, Privilege);
+  void commit(GuestLinear, const Translation&, bool write, Privilege);
+  void commit_span(GuestLinear, const Span&, bool write, Privilege);
+  void remember(GuestLinear, const Translation&, bool write, Privilege);
+  Guarded<std::uint32_t> read_as(PageAccess, GuestLinear, unsigned size, Privilege);
+  std::uint32_t read_part(const Translation&, unsigned bytes);
   static constexpr unsigned cached_pages = 64;
 
   MappingSlots& slots() { return memory_.slots(); }
@@ -64,6 +80,7 @@ class GuestLinearMemory final : public LinearMemory {
   GuestMemory& memory_;
   AbsentMemory absent_;
   std::uint32_t seen_version_ = 0;
+  bool large_page_cached_ = false;  // since the last flush
   std::array<Cached, cached_pages> cache_{};
 };
 

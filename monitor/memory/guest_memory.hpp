@@ -62,7 +62,7 @@ class GuestMemory {
               FrameRestorer& restorer)
       : slots_(slots), table_(table), devices_(devices), restorer_(restorer) {}
 
-  // size is 1, 2 or 4; the access may cross a page. Absent memory reads as all ones.
+  // size is 1 to 4; the access may cross a page. Absent memory reads as all ones.
   std::uint32_t read(GuestPhysical, unsigned size);
   void write(GuestPhysical, std::uint32_t value, unsigned size);
 

@@ -1,0 +1,21 @@
+// ELF32 executables for the 386 (System V ABI, Intel386 supplement): checks the header and loads
+// the program segments at their physical addresses.
+#pragma once
+
+#include "image_reader.hpp"
+#include "loading.hpp"
+
+namespace undercroft {
+
+inline constexpr std::uint32_t elf_magic = 0x464c457f;  // "\x7fELF"
+
+bool is_elf(const ImageReader& image);
+
+// Loads every PT_LOAD segment; yields e_entry as a physical address. Kernels linked at a high
+// virtual address have a virtual e_entry, which the segment that holds it translates.
+Result<std::uint32_t, LoadError> load_elf32_segments(Loading& loading, const ImageReader& image);
+
+// A kernel that is nothing but ELF: flat state at its entry, no boot information.
+Result<EntryState, LoadError> load_elf32(Loading& loading, const ImageReader& image);
+
+}  // namespace undercroft

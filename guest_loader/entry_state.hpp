@@ -1,0 +1,17 @@
+// The processor as every boot protocol wants it: protected mode, flat 4 GB segments, paging and
+// interrupts off, and a descriptor table in guest memory that agrees with the segment registers.
+#pragma once
+
+#include "loading.hpp"
+
+namespace undercroft {
+
+// Linux demands these selectors (32-bit boot protocol: __BOOT_CS, __BOOT_DS); GRUB gives the same
+// to multiboot kernels.
+inline constexpr std::uint16_t boot_code_selector = 0x10;
+inline constexpr std::uint16_t boot_data_selector = 0x18;
+
+// Writes the descriptor table and yields the entry state; general registers are zero.
+Result<Vcpu, LoadError> flat_entry_state(Loading& loading, std::uint32_t entry);
+
+}  // namespace undercroft

@@ -1,0 +1,39 @@
+// Loads a multiboot kernel's segments and modules, the same for both versions.
+#pragma once
+
+#include "multiboot_header.hpp"
+
+namespace undercroft {
+
+struct LoadedModule {
+  std::uint32_t start = 0;
+  std::uint32_t end = 0;  // first byte behind it
+};
+
+struct MultibootImage {
+  static constexpr std::size_t most_modules = 32;
+
+  std::uint32_t entry = 0;
+  std::array<LoadedModule, most_modules> modules{};
+  std::uint32_t module_count = 0;
+};
+
+Result<MultibootImage, LoadError> load_multiboot_image(Loading& loading, const ImageReader& image,
+                                                       const MultibootHeader& header);
+
+// What both versions tell of memory besides the map, in KB (section 3.3, mem_lower and mem_upper).
+struct BasicMemory {
+  std::uint32_t lower = 0;  // from 0
+  std::uint32_t upper = 0;  // from 1 MB to the first hole
+};
+BasicMemory basic_memory(const Loading& loading);
+
+inline constexpr std::string_view boot_loader_name = "Undercroft";
+
+// The text screen as a multiboot framebuffer of type 2 (EGA text).
+namespace text_screen {
+inline constexpr std::uint32_t address = 0xb8000, pitch = 160, width = 80, height = 25;
+inline constexpr std::uint8_t bits_per_character = 16, type = 2;
+}  // namespace text_screen
+
+}  // namespace undercroft

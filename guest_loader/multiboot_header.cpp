@@ -143,8 +143,8 @@ Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
 }
 
 Result<MultibootHeader, LoadError> read_header2(const ImageReader& image, std::uint32_t at) {
-  constexpr std::uint32_t i386 = 0;
-  if (image.u32(at + 4) != i386) {
+  constexpr std::uint32_t architecture_i386 = 0;
+  if (image.u32(at + 4) != architecture_i386) {
     return refuse("multiboot2 architecture", "i386 (0) expected", image.u32(at + 4));
   }
   const std::uint32_t length = image.u32(at + 8);

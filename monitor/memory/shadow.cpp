@@ -1,0 +1,329 @@
+#include "shadow.hpp"
+
+#include <cstring>
+
+namespace undercroft {
+namespace {
+
+// Bits that every present shadow entry has: A and D are set, so that the processor writes neither.
+constexpr std::uint32_t base_rights =
+    page_bit::present | page_bit::user | page_bit::accessed | page_bit::dirty;
+// Free for software: translated code comes from the page behind this entry.
+constexpr std::uint32_t code_mark = 1u << 9;
+
+// A page directory that was freed and became something else is written without being in use.
+constexpr unsigned foreign_write_limit = 4;
+
+}  // namespace
+
+ShadowEntryId ShadowPaging::ListStorage::head(std::uint32_t list) const {
+  if (list >= table_lists) {
+    return ShadowEntryId::from_value(shadow.tables_[list - table_lists].parents);
+  }
+  return ShadowEntryId::from_value(
+      shadow.memory_.table().entry(GuestPhysical::of_page(list)).reverse_map_head);
+}
+
+void ShadowPaging::ListStorage::set_head(std::uint32_t list, ShadowEntryId id) {
+  if (list >= table_lists) {
+    shadow.tables_[list - table_lists].parents = id.value();
+  } else {
+    shadow.memory_.table().set_reverse_map_head(GuestPhysical::of_page(list), id.value());
+  }
+}
+
+void ShadowPaging::set_budget(unsigned tables) {
+  budget_ = tables < 64 ? 64 : tables > most_tables ? most_tables : tables;
+}
+
+void ShadowPaging::use(const Paging& paging, bool write_protect) {
+  paging_ = paging;
+  write_protect_ = write_protect;
+  current_ = {};
+}
+
+HostPhysical ShadowPaging::root(View view) {
+  unsigned& current = current_[static_cast<unsigned>(view)];
+  if (current == 0) {
+    const bool paged = paging_.mode != PagingMode::none;
+    // Without paging there is one directory; frame number 0xfffff is no guest's.
+    const std::uint32_t frame = paged ? paging_.root.page_number() : 0xfffff;
+    current = find_or_make({frame, ShadowKind::directory, view, write_protect_});
+    tables_[current].foreign_writes = 0;
+    entry({current, window_index()}) = processor_.window_entry(view);
+  }
+  tables_[current].last_use = ++tick_;
+  return tables_[current].frames.entries;
+}
+
+ShadowKey ShadowPaging::child_key(GuestLinear linear, const Walk& walk, View view,
+                                  bool dirty) const {
+  switch (walk.level) {
+    case WalkLevel::no_tables:
+      return {linear.value() >> 22 << 10, ShadowKind::identity, view, write_protect_};
+    case WalkLevel::directory:
+      return {walk.address.page_number() & ~0x3ffu,
+              dirty ? ShadowKind::large_dirty : ShadowKind::large_clean, view, write_protect_};
+    case WalkLevel::table:
+    case WalkLevel::pointer_table:
+      break;
+  }
+  return {walk.leaf().address.page_number(), ShadowKind::table, view, write_protect_};
+}
+
+bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool dirty) {
+  const FrameEntry frame = memory_.table().entry(walk.address);
+  if (!has_machine_frame(frame.kind) || linear.value() >> 22 == window_index()) return false;
+  root(view);
+  const unsigned directory = current_[static_cast<unsigned>(view)];
+  const unsigned child = find_or_make(child_key(linear, walk, view, dirty));
+
+  // With CR0.WP clear, a supervisor writes what it likes.
+  const bool any_write = view == View::kernel && !write_protect_;
+  const bool by_table = walk.level == WalkLevel::table;
+  const bool directory_writable =
+      walk.level == WalkLevel::no_tables || any_write || walk.entries[0].entry.writable();
+  const bool page_writable = any_write || (by_table ? walk.leaf().entry.writable() : walk.writable);
+  const bool may_write =
+      page_writable && dirty && !frame.watchers.any() && frame.kind == FrameKind::ram;
+
+  link(directory, linear.value() >> 22, child,
+       base_rights | (directory_writable ? page_bit::writable : 0));
+
+  const ShadowEntryId id(child, linear.value() >> 12 & 0x3ff);
+  std::uint32_t value = frame.frame.page().value() | base_rights;
+  if (may_write) value |= page_bit::writable;
+  if (frame.watchers.has(Watcher::translated_code)) {
+    value |= code_mark;
+    tables_[child].has_code = true;
+  }
+  const std::uint32_t old = entry(id);
+  if ((old ^ value) & ~page_mask || !(old & page_bit::present)) {
+    clear(id);
+    map_.insert(walk.address.page_number(), id);
+  }
+  entry(id) = value;
+  tables_[child].last_use = tick_;
+  ++counts_.fills;
+  return true;
+}
+
+void ShadowPaging::load(View view) {
+  const HostPhysical directory = root(view);
+  loaded_ = current_[static_cast<unsigned>(view)];
+  flush_due_ = false;
+  processor_.load_root(directory);
+}
+
+bool ShadowPaging::allows(GuestLinear linear, View view, bool write) {
+  root(view);
+  const std::uint32_t needed = page_bit::present | (write ? page_bit::writable : 0);
+  const unsigned directory = current_[static_cast<unsigned>(view)];
+  const std::uint32_t upper = entry({directory, linear.value() >> 22});
+  if ((upper & needed) != needed) return false;
+  const auto table = memory_.slots().map(HostPhysical(upper & ~page_mask));
+  return (table.words()[linear.value() >> 12 & 0x3ff] & needed) == needed;
+}
+
+void ShadowPaging::link(unsigned directory, unsigned index, unsigned child, std::uint32_t rights) {
+  const ShadowEntryId id(directory, index);
+  const std::uint32_t value = tables_[child].frames.entries.value() | rights;
+  const std::uint32_t old = entry(id);
+  if (old == value) return;
+  const bool same_child = (old & page_bit::present) && (old & ~page_mask) == (value & ~page_mask);
+  if (!same_child) {
+    clear(id);
+    map_.insert(table_lists + child, id);
+  }
+  entry(id) = value;
+}
+
+void ShadowPaging::clear(ShadowEntryId id) {
+  const std::uint32_t old = entry(id);
+  if (!(old & page_bit::present)) return;
+  ++counts_.entries_cleared;
+  if (tables_[id.table()].key.kind == ShadowKind::directory) {
+    if (id.index() != window_index()) unlink_child(id);
+  } else {
+    clear_leaf(id, old);
+  }
+}
+
+void ShadowPaging::clear_leaf(ShadowEntryId id, std::uint32_t old) {
+  const bool code = old & code_mark;
+  const std::uint32_t frame = code ? map_.list_of(id) : 0;
+  map_.remove(id);
+  entry(id) = 0;
+  if (code) code_.code_frame_remapped(GuestPhysical::of_page(frame));
+}
+
+void ShadowPaging::unlink_child(ShadowEntryId id) {
+  const unsigned child = map_.list_of(id) - table_lists;
+  map_.remove(id);
+  entry(id) = 0;
+  if (tables_[child].has_code) code_.code_region_remapped();
+  // A page table that no directory names is about to become something else.
+  if (tables_[child].parents == 0 && tables_[child].key.kind == ShadowKind::table) release(child);
+}
+
+void ShadowPaging::write_protect(GuestPhysical frame) {
+  ++counts_.protections;
+  const bool code = memory_.table().entry(frame).watchers.has(Watcher::translated_code);
+  ShadowEntryId id = storage_.head(frame.page_number());
+  while (!id.none()) {
+    std::uint32_t& shadow = entry(id);
+    if (shadow & page_bit::writable) {
+      shadow &= ~page_bit::writable;
+      flush_due_ = true;
+    }
+    if (code) {
+      shadow |= code_mark;
+      tables_[id.table()].has_code = true;
+    }
+    id = map_.after(id);
+  }
+}
+
+void ShadowPaging::unmap(GuestPhysical frame) {
+  for (;;) {
+    const ShadowEntryId id = storage_.head(frame.page_number());
+    if (id.none()) break;
+    clear(id);
+    flush_due_ = true;
+  }
+}
+
+void ShadowPaging::written(GuestPhysical address, unsigned bytes) {
+  ++counts_.table_writes;
+  const unsigned first = address.page_offset() / 4;
+  const unsigned last = (address.page_offset() + bytes - 1) / 4;
+  // Looked up one by one, since clearing entries may release tables.
+  for (const ShadowKind kind : {ShadowKind::table, ShadowKind::directory}) {
+    for (const View view : {View::kernel, View::user}) {
+      for (const bool wp : {false, true}) {
+        const unsigned table = find({address.page_number(), kind, view, wp});
+        if (table != 0) carry_write(table, first, last);
+      }
+    }
+  }
+}
+
+void ShadowPaging::carry_write(unsigned number, unsigned first, unsigned last) {
+  Table& table = tables_[number];
+  const bool foreign = table.key.kind == ShadowKind::directory && !in_use(number);
+  if (foreign && ++table.foreign_writes > foreign_write_limit) return release(number);
+  for (unsigned index = first; index <= last; ++index) clear({number, index});
+}
+
+unsigned ShadowPaging::find(const ShadowKey& key) const {
+  unsigned table = buckets_[bucket(key.frame)];
+  while (table != 0 && tables_[table].key != key) table = tables_[table].next_in_bucket;
+  return table;
+}
+
+unsigned ShadowPaging::find_or_make(const ShadowKey& key) {
+  if (const unsigned found = find(key)) return found;
+  const unsigned number = unused_table();
+  Table& table = tables_[number];
+  table.key = key;
+  table.used = true;
+  table.has_code = false;
+  table.foreign_writes = 0;
+  table.parents = 0;
+  table.last_use = ++tick_;
+  table.next_in_bucket = buckets_[bucket(key.frame)];
+  buckets_[bucket(key.frame)] = static_cast<std::uint16_t>(number);
+  std::memset(memory_.slots().map(table.frames.entries).bytes(), 0, page_size);
+  ++counts_.tables_made;
+  if (key.from_guest_table()) {
+    const auto frame = GuestPhysical::of_page(key.frame);
+    memory_.table().watch(frame, Watcher::page_table);
+    write_protect(frame);
+  }
+  return number;
+}
+
+unsigned ShadowPaging::unused_table() {
+  for (;;) {
+    for (unsigned number = 1; number <= budget_; ++number) {
+      Table& table = tables_[number];
+      if (!table.used && give_frames(table)) return number;
+    }
+    recycle_one();
+  }
+}
+
+// Frames stay with the table's number for good once it has them.
+bool ShadowPaging::give_frames(Table& table) {
+  if (table.frames.previous.value() != 0) return true;
+  const auto entries = pool_.allocate();
+  const auto next = pool_.allocate();
+  const auto previous = pool_.allocate();
+  if (!entries || !next || !previous) {
+    for (const auto& frame : {entries, next, previous}) {
+      if (frame) pool_.free(*frame);
+    }
+    return false;
+  }
+  table.frames = {*entries, *next, *previous};
+  return true;
+}
+
+void ShadowPaging::recycle_one() {
+  unsigned oldest = 0;
+  for (unsigned number = 1; number <= budget_; ++number) {
+    const Table& table = tables_[number];
+    if (!table.used || in_use(number)) continue;
+    if (oldest == 0 || tick_ - table.last_use > tick_ - tables_[oldest].last_use) oldest = number;
+  }
+  ++counts_.tables_recycled;
+  release(oldest);
+}
+
+void ShadowPaging::detach_from_parents(unsigned table) {
+  while (tables_[table].parents != 0) {
+    const auto id = ShadowEntryId::from_value(tables_[table].parents);
+    map_.remove(id);
+    entry(id) = 0;
+  }
+}
+
+void ShadowPaging::release(unsigned number) {
+  Table& table = tables_[number];
+  table.used = false;  // first, since releasing a directory's children comes back here
+  detach_from_parents(number);
+  if (table.has_code) code_.code_region_remapped();
+  for (unsigned index = 0; index < 1024; ++index) clear({number, index});
+  std::uint16_t* place = &buckets_[bucket(table.key.frame)];
+  while (*place != number) place = &tables_[*place].next_in_bucket;
+  *place = table.next_in_bucket;
+  flush_due_ = true;
+
+  if (!table.key.from_guest_table()) return;
+  for (unsigned other = buckets_[bucket(table.key.frame)]; other != 0;
+       other = tables_[other].next_in_bucket) {
+    const ShadowKey& key = tables_[other].key;
+    if (key.frame == table.key.frame && key.from_guest_table()) return;
+  }
+  memory_.table().unwatch(GuestPhysical::of_page(table.key.frame), Watcher::page_table);
+}
+
+void ShadowPaging::map_window_at(HostLinear base) {
+  for (unsigned number = 1; number <= budget_; ++number) {
+    const Table& table = tables_[number];
+    if (!table.used || table.key.kind != ShadowKind::directory) continue;
+    const ShadowEntryId id(number, base.value() >> 22);
+    clear(id);
+    entry(id) = processor_.window_entry(table.key.view);
+  }
+}
+
+void ShadowPaging::unmap_window_at(HostLinear base) {
+  for (unsigned number = 1; number <= budget_; ++number) {
+    const Table& table = tables_[number];
+    if (!table.used || table.key.kind != ShadowKind::directory) continue;
+    entry({number, base.value() >> 22}) = 0;
+  }
+}
+
+}  // namespace undercroft

@@ -1,0 +1,224 @@
+#include "cache.hpp"
+
+#include <cstring>
+
+#include "../window_layout.hpp"
+#include "cpu_page.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr std::uint32_t table_entries = 0x10000;  // by the low half of the guest's EIP
+static_assert(window::jump_table + table_entries * 4 <= window::cache);
+
+// A landing is the same 32 bytes whatever the addresses.
+constexpr std::uint32_t landing_size = 40;
+
+}  // namespace
+
+void TranslationCache::flush() {
+  next_code_ = window::cache;
+  block_count_ = 0;
+  by_eip_.fill(0);
+  by_frame_.fill(0);
+  ++generation_;
+  ++counts_.flushes;
+  make_common_code();
+  for (std::uint32_t page = 0; page < table_entries * 4; page += page_size) {
+    const auto frame = slots_.map(image_ + window::jump_table + page);
+    for (unsigned i = 0; i < page_size / 4; ++i) frame.words()[i] = indirect_miss_;
+  }
+}
+
+void TranslationCache::make_common_code() {
+  Assembler<8> code(next_code_);
+  code.byte(0x0f);
+  code.byte(0x0b);
+  code.byte(static_cast<std::uint32_t>(ExitKind::indirect));
+  indirect_miss_ = next_code_;
+  write(next_code_, code.code());
+  next_code_ += 16;
+}
+
+std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
+  for (unsigned n = by_eip_[bucket_of_eip(eip)]; n != 0; n = block(n - 1).next_by_eip) {
+    const Block& b = block(n - 1);
+    if (b.eip == eip && !b.dropped) return b.start;
+  }
+  return std::nullopt;
+}
+
+std::uint32_t TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
+                                          std::span<const std::uint8_t> bytes) {
+  constexpr std::uint32_t most =
+      TranslatedBlock::code_capacity + TranslatedBlock::point_capacity * sizeof(MapPoint) + 16;
+  if (block_count_ >= most_blocks || !has_room(most)) flush();
+
+  TranslatedBlock made(next_code_);
+  translate_block(made, bytes, eip, {window::jump_table, indirect_miss_});
+  const auto code = made.assembler.code();
+  const std::uint32_t start = next_code_;
+  write(start, code);
+  const std::uint32_t map = (start + static_cast<std::uint32_t>(code.size()) + 3) & ~3u;
+  const std::uint32_t map_size = made.point_count * static_cast<std::uint32_t>(sizeof(MapPoint));
+  write(map, {reinterpret_cast<const std::uint8_t*>(made.points.data()), map_size});
+  next_code_ = (map + map_size + 15) & ~15u;
+
+  std::uint16_t& eip_head = by_eip_[bucket_of_eip(eip)];
+  std::uint16_t& frame_head = by_frame_[bucket_of_frame(frame)];
+  const Block entry{eip,
+                    frame,
+                    start,
+                    static_cast<std::uint16_t>(code.size()),
+                    static_cast<std::uint16_t>(made.point_count),
+                    eip_head,
+                    frame_head,
+                    static_cast<std::uint8_t>(made.guest_size),
+                    0,
+                    0};
+  ++block_count_;
+  write_object(block_address(block_count_ - 1), entry);
+  eip_head = frame_head = static_cast<std::uint16_t>(block_count_);
+  ++counts_.blocks;
+  counts_.instructions += made.instruction_count;
+  return start;
+}
+
+// A dropped block's start becomes an exit; the rest of it is never reached again, since the monitor
+// resumes by guest address once the generation has changed.
+bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last) {
+  bool any = false;
+  for (unsigned n = by_frame_[bucket_of_frame(frame)]; n != 0; n = block(n - 1).next_by_frame) {
+    Block b = block(n - 1);
+    const std::uint32_t from = b.eip & page_mask;
+    if (b.frame != frame || b.dropped || from > last || from + b.guest_size <= first) continue;
+    b.dropped = 1;
+    write_object(block_address(n - 1), b);
+    Assembler<8> exit(b.start);
+    exit.byte(0x0f);
+    exit.byte(0x0b);
+    exit.byte(static_cast<std::uint32_t>(ExitKind::moved));
+    exit.word(b.eip);
+    write(b.start, exit.code());
+    any = true;
+    ++counts_.dropped;
+  }
+  if (any) ++generation_;
+  return any;
+}
+
+bool TranslationCache::has_blocks_of(std::uint32_t frame) const {
+  for (unsigned n = by_frame_[bucket_of_frame(frame)]; n != 0; n = block(n - 1).next_by_frame) {
+    if (block(n - 1).frame == frame && !block(n - 1).dropped) return true;
+  }
+  return false;
+}
+
+void TranslationCache::chain(std::uint32_t place, std::uint32_t target) {
+  write_word(place, target - (place + 4));
+  ++counts_.chained;
+}
+
+// ECX holds the guest's target, EAX and ECX are in the virtual CPU page. No flag is touched.
+void TranslationCache::make_landing(std::uint32_t eip, std::uint32_t start) {
+  if (!has_room(landing_size)) return;
+  Assembler<landing_size> code(next_code_);
+  code.lea(Register::ecx, Register::ecx, -eip);
+  code.jump_if_ecx_zero(6 + 5);
+  code.lea(Register::ecx, Register::ecx, eip);
+  code.jump(indirect_miss_);
+  code.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
+  code.load_from_page(Register::eax, cpu_page_offset::saved_eax);
+  code.jump(start);
+  write(next_code_, code.code());
+  write_word(window::jump_table + (eip & 0xffff) * 4, next_code_);
+  next_code_ = (next_code_ + code.size() + 15) & ~15u;
+  ++counts_.landings;
+}
+
+void TranslationCache::forward(std::uint32_t dropped_start, std::uint32_t target) {
+  Assembler<8> code(dropped_start);
+  code.jump(target);
+  write(dropped_start, code.code());
+}
+
+std::optional<CacheExit> TranslationCache::exit_at(std::uint32_t address) const {
+  if (address < window::cache || address + exit_head_size + 8 > window::cache_end)
+    return std::nullopt;
+  const std::uint8_t* code = code_at(address);
+  if (code[0] != 0x0f || code[1] != 0x0b) return std::nullopt;
+  CacheExit exit{static_cast<ExitKind>(code[2])};
+  switch (exit.kind) {
+    case ExitKind::branch:
+      exit.place = word_at(address + exit_head_size + 4);
+      [[fallthrough]];
+    case ExitKind::interpret:
+    case ExitKind::moved:
+      exit.eip = word_at(address + exit_head_size);
+      return exit;
+    case ExitKind::indirect:
+      return exit;
+  }
+  return std::nullopt;
+}
+
+std::optional<CachePoint> TranslationCache::point_at(std::uint32_t address) const {
+  const Block* b = block_containing(address);
+  if (!b || b->dropped) return std::nullopt;
+  const std::uint32_t offset = address - b->start;
+  const MapPoint* const map = points(*b);
+  unsigned n = b->point_count;
+  while (n != 0 && map[n - 1].code_offset > offset) --n;
+  if (n == 0) return std::nullopt;
+  const MapPoint& point = map[n - 1];
+  std::uint32_t eip = b->eip + point.guest_offset;
+  if (point.state == PointState::boundary) eip += offset - point.code_offset;
+  return CachePoint{eip, point.state};
+}
+
+// The directory is sorted by start, since code only grows.
+const TranslationCache::Block* TranslationCache::block_containing(std::uint32_t address) const {
+  unsigned low = 0, high = block_count_;
+  while (low < high) {
+    const unsigned middle = (low + high) / 2;
+    if (block(middle).start <= address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == 0) return nullptr;
+  const Block& b = block(low - 1);
+  return address < b.start + b.code_size ? &b : nullptr;
+}
+
+std::uint32_t TranslationCache::block_address(unsigned number) const {
+  return window::cache_end - (number + 1) * static_cast<std::uint32_t>(sizeof(Block));
+}
+
+bool TranslationCache::has_room(std::uint32_t bytes) const {
+  return next_code_ + bytes <= block_address(block_count_);
+}
+
+std::uint32_t TranslationCache::word_at(std::uint32_t offset) const {
+  std::uint32_t value;
+  std::memcpy(&value, window_ + offset, sizeof value);
+  return value;
+}
+
+void TranslationCache::write(std::uint32_t offset, std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const std::uint32_t in_page = page_size - (offset & page_mask);
+    const std::uint32_t part =
+        bytes.size() < in_page ? static_cast<std::uint32_t>(bytes.size()) : in_page;
+    const auto frame = slots_.map(image_ + offset);
+    std::memcpy(frame.bytes() + (offset & page_mask), bytes.data(), part);
+    offset += part;
+    bytes = bytes.subspan(part);
+  }
+}
+
+void TranslationCache::write_word(std::uint32_t offset, std::uint32_t value) {
+  write_object(offset, value);
+}
+
+}  // namespace undercroft

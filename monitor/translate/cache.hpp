@@ -1,0 +1,125 @@
+// The translation cache: translated blocks by guest address and by guest frame, chained to one
+// another. The window shows it read-only, to the monitor too, so all writes go through the mapping
+// slots; reads go straight. Code fills it from the front, the directory of blocks from the back;
+// when they meet, everything is dropped. It knows where blocks are, not what is in them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "../address.hpp"
+#include "../memory/mapping_slots.hpp"
+#include "block.hpp"
+
+namespace undercroft {
+
+// What stands at a cache address, told by the map of its block.
+struct CachePoint {
+  std::uint32_t eip = 0;  // the guest instruction it belongs to
+  PointState state = PointState::boundary;
+};
+
+// What an exit's bytes say; see ExitKind.
+struct CacheExit {
+  ExitKind kind = ExitKind::interpret;
+  std::uint32_t eip = 0;
+  std::uint32_t place = 0;
+};
+
+class TranslationCache {
+ public:
+  struct Counts {
+    std::uint64_t blocks = 0, instructions = 0, chained = 0, landings = 0, dropped = 0, flushes = 0;
+  };
+
+  // window: where the window's offset 0 is readable (a null pointer on the machine).
+  // image: the machine address of offset 0; the ranges lie in one run of frames.
+  TranslationCache(const std::byte* window, HostPhysical image, MappingSlots& slots)
+      : window_(window), image_(image), slots_(slots) {}
+
+  // Forgets everything.
+  void flush();
+  // Changes whenever code that was in the cache may be gone.
+  std::uint32_t generation() const { return generation_; }
+
+  // Where the block for the guest address starts, as a window offset.
+  std::optional<std::uint32_t> find(std::uint32_t eip) const;
+  // Translates and keeps; bytes as for translate_block, frame: the guest page number they are from.
+  std::uint32_t translate(std::uint32_t eip, std::uint32_t frame,
+                          std::span<const std::uint8_t> bytes);
+
+  // Drops the blocks made from the bytes [first, last] of the frame; false: there were none.
+  bool drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last);
+  bool has_blocks_of(std::uint32_t frame) const;
+
+  // Lets the branch whose displacement is at `place` go straight to `target`.
+  void chain(std::uint32_t place, std::uint32_t target);
+  // Lets indirect branches to the guest address find its block, which starts at `start`.
+  void make_landing(std::uint32_t eip, std::uint32_t start);
+  // Lets what still goes to a dropped block's start go on to its successor.
+  void forward(std::uint32_t dropped_start, std::uint32_t target);
+
+  // The exit whose UD2 is at the address, if one is.
+  std::optional<CacheExit> exit_at(std::uint32_t address) const;
+  // Empty: no live block has an instruction there.
+  std::optional<CachePoint> point_at(std::uint32_t address) const;
+
+  const Counts& counts() const { return counts_; }
+
+ private:
+  // One entry of the directory.
+  struct Block {
+    std::uint32_t eip;
+    std::uint32_t frame;
+    std::uint32_t start;  // window offset of its code; the map follows the code
+    std::uint16_t code_size;
+    std::uint16_t point_count;
+    std::uint16_t next_by_eip;  // 1 + number; 0: none
+    std::uint16_t next_by_frame;
+    std::uint8_t guest_size;
+    std::uint8_t dropped;
+    std::uint16_t unused;
+  };
+  static_assert(sizeof(Block) == 24);
+  static constexpr unsigned bucket_count = 4096;
+  static constexpr std::uint32_t most_blocks = 0xfffe;
+
+  static unsigned bucket_of_eip(std::uint32_t eip) { return (eip ^ eip >> 12) % bucket_count; }
+  static unsigned bucket_of_frame(std::uint32_t frame) { return frame % bucket_count; }
+  std::uint32_t block_address(unsigned number) const;
+  const Block& block(unsigned number) const {
+    return *reinterpret_cast<const Block*>(window_ + block_address(number));
+  }
+  const MapPoint* points(const Block& b) const {
+    return reinterpret_cast<const MapPoint*>(window_ + ((b.start + b.code_size + 3) & ~3u));
+  }
+  const std::uint8_t* code_at(std::uint32_t offset) const {
+    return reinterpret_cast<const std::uint8_t*>(window_ + offset);
+  }
+  std::uint32_t word_at(std::uint32_t offset) const;
+  bool has_room(std::uint32_t bytes) const;
+  void write(std::uint32_t offset, std::span<const std::uint8_t> bytes);
+  void write_word(std::uint32_t offset, std::uint32_t value);
+  template <class T>
+  void write_object(std::uint32_t offset, const T& object) {
+    write(offset, {reinterpret_cast<const std::uint8_t*>(&object), sizeof object});
+  }
+  void make_common_code();
+  const Block* block_containing(std::uint32_t address) const;
+
+  const std::byte* window_;
+  HostPhysical image_;
+  MappingSlots& slots_;
+  std::uint32_t next_code_ = 0;
+  std::uint32_t indirect_miss_ = 0;
+  unsigned block_count_ = 0;
+  std::uint32_t generation_ = 0;
+  Counts counts_{};
+  std::array<std::uint16_t, bucket_count> by_eip_{};  // 1 + number of a block
+  std::array<std::uint16_t, bucket_count> by_frame_{};
+};
+
+}  // namespace undercroft

@@ -1,0 +1,42 @@
+// The virtual CPU page: what translated code reads and writes without leaving the cache. It is
+// reached through GS, reserved for it in the kernel view. A guest kernel can write it (design
+// section 2), so the monitor takes nothing from it on trust: every value it reads back is one that
+// the guest could have given itself by an instruction.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "../vcpu.hpp"
+
+namespace undercroft {
+
+struct VirtualCpuPage {
+  std::uint32_t interrupt_flag;     // eflags::interrupt or 0: the guest's IF
+  std::uint32_t interrupt_pending;  // eflags::interrupt or 0: an interrupt waits for IF to rise
+  std::uint32_t saved_eax;          // registers that a sequence has borrowed
+  std::uint32_t saved_ecx;
+  std::uint32_t saved_edx;
+  std::array<std::uint32_t, 6> selectors;  // the guest's segment registers, indexed by Segment
+  // Added to a selector being loaded it gives 0 if the load would change nothing; indexed by
+  // Segment. Holds a value that no selector cancels where the load must be done by the monitor.
+  std::array<std::uint32_t, 6> minus_selectors;
+};
+
+// The layout that the emitted code uses.
+namespace cpu_page_offset {
+inline constexpr std::uint32_t interrupt_flag = offsetof(VirtualCpuPage, interrupt_flag);
+inline constexpr std::uint32_t interrupt_pending = offsetof(VirtualCpuPage, interrupt_pending);
+inline constexpr std::uint32_t saved_eax = offsetof(VirtualCpuPage, saved_eax);
+inline constexpr std::uint32_t saved_ecx = offsetof(VirtualCpuPage, saved_ecx);
+inline constexpr std::uint32_t saved_edx = offsetof(VirtualCpuPage, saved_edx);
+constexpr std::uint32_t selector(Segment s) {
+  return offsetof(VirtualCpuPage, selectors) + 4 * static_cast<std::uint32_t>(s);
+}
+constexpr std::uint32_t minus_selector(Segment s) {
+  return offsetof(VirtualCpuPage, minus_selectors) + 4 * static_cast<std::uint32_t>(s);
+}
+}  // namespace cpu_page_offset
+
+}  // namespace undercroft

@@ -30,9 +30,8 @@ enum class Operation : std::uint8_t {
   push, pop, pusha, popa, enter, leave,
   movs, cmps, stos, lods, scas,
   lahf, sahf, salc, clc, stc, cmc, cld, std_,
-  nop, pause, prefetch, fence,
-  clflush,  // nop also with ModRM: its memory operand is not accessed
-  bound, arpl,
+  nop,  // also with ModRM (0F 1F): its memory operand is not accessed
+  pause, prefetch, fence, clflush, bound, arpl,
   // Near branches; the operand says whether direct (relative) or indirect (rm)
   jcc, jcxz, loop, loope, loopne, jmp_near, call_near, ret_near,
   // Far branches, interrupts, system calls
@@ -53,10 +52,12 @@ enum class Operation : std::uint8_t {
   // Run as they are on the processor, never interpreted
   fpu,  // x87
   fpu_environment,  // FNSTENV, FNSAVE: store the address of the last x87 instruction
-  fwait, mmx,  // MMX registers
+  fwait,
+  mmx,  // MMX registers
   sse,  // XMM registers and MXCSR
   fxsave,  // stores the address of the last x87 instruction, as FNSAVE
-  fxrstor, undefined,  // UD0, UD1, UD2: class undefined; raise #UD
+  fxrstor,
+  undefined,  // UD0, UD1, UD2: class undefined; raise #UD
 };
 // clang-format on
 
@@ -96,8 +97,9 @@ enum class OperandKind : std::uint8_t {
 
 struct Operand {
   OperandKind kind = OperandKind::none;
-  // Bytes. For rm it is the memory form's: 1, 2, 4; 6 or 4 for a far pointer in memory; 8 for
-  // CMPXCHG8B and BOUND; 0 where only the address counts (LEA, INVLPG) or nothing does.
+  // Bytes, of the form at hand (MOV r/m,Sreg and SMSW: 2 in memory, the operand size in a register):
+  // 1, 2, 4; 6 or 4 for a far pointer in memory; 8 for CMPXCHG8B; 8 or 4 for BOUND; 0 where only
+  // the address counts (LEA, INVLPG) or nothing does.
   std::uint8_t width = 0;
   constexpr bool operator==(const Operand&) const = default;
 };

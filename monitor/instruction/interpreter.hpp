@@ -8,6 +8,7 @@
 
 #include "../environment.hpp"
 #include "../exception.hpp"
+#include "../interrupts.hpp"
 #include "../memory/linear_memory.hpp"
 #include "../vcpu.hpp"
 #include "instruction.hpp"
@@ -21,6 +22,7 @@ struct StepOutcome {
     unfinished,    // a repeated string instruction has made progress; EIP is still at it, RF is set
     halted,        // HLT retired; vcpu.halted is set, EIP is behind it
     exception,     // the Vcpu is unchanged but for finished iterations of a string instruction
+    software_event,  // INT n, INT3, INTO or INT1: the caller delivers `event`; nothing has changed
     needs_native,  // x87, MMX or SSE: the processor can run this one; nothing has changed
     unsupported,   // the interpreter does not know it; nothing has changed
   };
@@ -31,6 +33,7 @@ struct StepOutcome {
   // retired: a task switch loaded a TSS whose T bit is set, the caller raises #DB with DR6.BT.
   bool task_trap = false;
   Exception exception{};  // kind exception: to be delivered at the EIP of the Vcpu
+  Event event{};          // kind software_event
   // The instruction; null if an exception came before it was decoded. Valid until the next call.
   const Instruction* instruction = nullptr;
 };

@@ -14,13 +14,17 @@ namespace undercroft {
 
 enum class TaskSwitchKind : std::uint8_t { jump, call, interrupt, interrupt_return };
 
-// Switches to the task whose TSS `tss_selector` names. `next_eip` is saved in the old TSS.
-// error_code is pushed on the new task's stack (exceptions through a task gate). Errors before the
-// commit point leave the Vcpu unchanged; later ones belong to the new task, whose state is then in
-// the Vcpu.
+// What an exception or interrupt through a task gate adds.
+struct TaskSwitchEvent {
+  std::optional<std::uint32_t> error_code;  // pushed on the new task's stack
+  std::uint32_t saved_flags = 0;            // set in the old task's saved EFLAGS: RF for faults
+};
+
+// Switches to the task whose TSS `tss_selector` names. `next_eip` is saved in the old TSS. Errors
+// before the commit point leave the Vcpu unchanged; later ones belong to the new task, whose state
+// is then in the Vcpu. CR3 is loaded only from a 32-bit TSS and with paging on.
 Guarded<Transfer> task_switch(Vcpu&, LinearMemory&, Environment&, std::uint16_t tss_selector,
-                              TaskSwitchKind, std::uint32_t next_eip,
-                              std::optional<std::uint32_t> error_code = std::nullopt);
+                              TaskSwitchKind, std::uint32_t next_eip, const TaskSwitchEvent& = {});
 
 // The stack that a TSS holds for an inner privilege level, 0 to 2 (SDM volume 3, 5.8.5): #TS(TSS
 // selector) if it lies beyond the limit.

@@ -1,0 +1,41 @@
+// See shadow_descriptor.hpp.
+#include "shadow_descriptor.hpp"
+
+#include "code_segment.hpp"
+
+namespace undercroft {
+
+namespace {
+
+// Whether the register could be loaded with this descriptor at the current CPL. For CS: whether a
+// transfer within the level leaves it as it is.
+bool loadable(const Vcpu& vcpu, Segment segment, std::uint16_t selector, Descriptor descriptor) {
+  const unsigned rpl = selector::rpl(selector);
+  if (!descriptor.present()) return false;
+  if (segment == Segment::cs) {
+    return descriptor.is_code() && rpl == vcpu.cpl && may_return(descriptor, selector);
+  }
+  if (segment == Segment::ss) {
+    return descriptor.is_writable_data() && rpl == vcpu.cpl && descriptor.dpl() == vcpu.cpl;
+  }
+  if (!descriptor.is_readable()) return false;
+  return descriptor.is_conforming() || (rpl <= descriptor.dpl() && vcpu.cpl <= descriptor.dpl());
+}
+
+}  // namespace
+
+bool matches_table(const Vcpu& vcpu, LinearMemory& memory, Segment segment) {
+  const DescriptorCache& cache = vcpu[segment];
+  const bool needs_segment = segment == Segment::cs || segment == Segment::ss;
+  if (selector::is_null(cache.selector)) return !needs_segment && !cache.usable;
+  if (!cache.usable) return false;
+  const auto entry = lookup_descriptor(vcpu, memory, cache.selector);
+  if (!entry.ok()) return false;
+  const Descriptor& descriptor = entry.value().descriptor;
+  if (!loadable(vcpu, segment, cache.selector, descriptor)) return false;
+  DescriptorCache held = cache;
+  held.attributes |= attribute::accessed;
+  return held == descriptor.with_accessed().cache(cache.selector);
+}
+
+}  // namespace undercroft

@@ -1,0 +1,37 @@
+// See stack.hpp.
+#include "stack.hpp"
+
+namespace undercroft {
+
+Guarded<std::uint32_t> peek_stack(const Vcpu& vcpu, LinearMemory& memory,
+                                  std::uint32_t displacement, unsigned size) {
+  const DescriptorCache& ss = vcpu[Segment::ss];
+  const std::uint32_t offset = (vcpu[Register::esp] + displacement) & stack_mask(ss);
+  const GuestLinear address = TRY(linear_address(vcpu, Segment::ss, offset, size, Access::read));
+  return memory.read(address, size, privilege_of(vcpu.cpl));
+}
+
+Guarded<Done> PushFrame::probe(LinearMemory& memory) const {
+  const Exception no_room = Exception::stack_fault(error_code_);
+  if (!ss_.usable) return Failure{no_room};
+  if (contiguous()) {
+    const std::uint32_t lowest = offset(count_ - 1);
+    if (!within_limit(ss_, lowest, size_ * count_)) return Failure{no_room};
+    return memory.probe_write(GuestLinear(ss_.base + lowest), size_ * count_, privilege_);
+  }
+  for (unsigned i = 0; i < count_; ++i) {
+    if (!within_limit(ss_, offset(i), size_)) return Failure{no_room};
+    TRY(memory.probe_write(GuestLinear(ss_.base + offset(i)), size_, privilege_));
+  }
+  return Done{};
+}
+
+Guarded<std::uint32_t> PushFrame::write(LinearMemory& memory) const {
+  TRY(probe(memory));
+  for (unsigned i = 0; i < count_; ++i) {
+    TRY(memory.write(GuestLinear(ss_.base + offset(i)), words_[i], size_, privilege_));
+  }
+  return merged_esp(ss_, esp_, esp_ - size_ * count_);
+}
+
+}  // namespace undercroft

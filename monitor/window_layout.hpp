@@ -15,6 +15,7 @@ inline constexpr std::uint32_t image_end = 0x110000;
 inline constexpr std::uint32_t gdt = 0x110000;           // 64 KB, the view's image, read-only
 inline constexpr std::uint32_t ldt = 0x120000;           // 64 KB, the view's image, read-only
 inline constexpr std::uint32_t cpu_page = 0x130000;      // virtual CPU page; user, kernel view only
+inline constexpr std::uint32_t screen = 0x131000;        // VGA text page, supervisor
 inline constexpr std::uint32_t jump_table = 0x140000;    // 256 KB, user, read-only, kernel view only
 inline constexpr std::uint32_t cache = 0x180000;         // translation cache, as jump_table
 inline constexpr std::uint32_t cache_end = 0x320000;

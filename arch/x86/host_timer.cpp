@@ -1,0 +1,62 @@
+#include "host_timer.hpp"
+
+#include <algorithm>
+
+#include "instructions.hpp"
+
+namespace undercroft::x86 {
+namespace {
+
+constexpr std::uint64_t timer_frequency = 1193182;
+constexpr std::uint16_t channel_0 = 0x40;
+constexpr std::uint16_t channel_2 = 0x42;
+constexpr std::uint16_t control = 0x43;
+constexpr std::uint16_t gate_port = 0x61;  // bit 0: gate 2, bit 1: speaker, bit 5: OUT 2
+
+constexpr unsigned scale_bits = 24;
+constexpr unsigned calibration_ticks = 11932;  // 10 ms
+
+// TSC ticks while channel 2 counts calibration_ticks down (mode 0: OUT rises at the end).
+std::uint64_t measure() {
+  port_out_8(gate_port, static_cast<std::uint8_t>((port_in_8(gate_port) & ~0x02u) | 0x01));
+  port_out_8(control, 0xb0);
+  port_out_8(channel_2, calibration_ticks & 0xff);
+  port_out_8(channel_2, calibration_ticks >> 8);
+  const std::uint64_t start = read_time_stamp();
+  while (!(port_in_8(gate_port) & 0x20)) {
+  }
+  return read_time_stamp() - start;
+}
+
+}  // namespace
+
+// The shortest of three: what disturbs a measurement only lengthens it.
+void HostTimer::calibrate() {
+  std::uint64_t shortest = ~std::uint64_t{0};
+  for (unsigned i = 0; i < 3; ++i) shortest = std::min(shortest, measure());
+  port_out_8(gate_port, static_cast<std::uint8_t>(port_in_8(gate_port) & ~0x03u));
+  frequency_ = shortest * timer_frequency / calibration_ticks;
+  // Below 4 MHz the scale would not fit; no such processor has a TSC.
+  frequency_ = std::max<std::uint64_t>(frequency_, 4'000'000);
+  scale_ = static_cast<std::uint32_t>((1'000'000'000ull << scale_bits) / frequency_);
+  start_ = read_time_stamp();
+}
+
+std::uint64_t HostTimer::now() {
+  const std::uint64_t ticks = read_time_stamp() - start_;
+  const std::uint64_t high = (ticks >> 32) * scale_;
+  const std::uint64_t low = (ticks & 0xffffffff) * scale_;
+  last_ = std::max(last_, (high << (32 - scale_bits)) + (low >> scale_bits));
+  return last_;
+}
+
+void HostTimer::set_alarm(std::uint64_t nanoseconds) {
+  const std::uint64_t clamped = std::clamp<std::uint64_t>(nanoseconds, 1'000, 50'000'000);
+  const auto ticks = static_cast<std::uint32_t>(clamped * timer_frequency / 1'000'000'000);
+  const std::uint32_t count = std::max<std::uint32_t>(ticks, 2);
+  port_out_8(control, 0x30);  // channel 0, both bytes, mode 0
+  port_out_8(channel_0, static_cast<std::uint8_t>(count));
+  port_out_8(channel_0, static_cast<std::uint8_t>(count >> 8));
+}
+
+}  // namespace undercroft::x86

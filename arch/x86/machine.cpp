@@ -1,0 +1,120 @@
+#include "machine.hpp"
+
+#include "image_layout.hpp"
+#include "instructions.hpp"
+#include "monitor/vcpu.hpp"
+#include "nexus.hpp"
+#include "panic.hpp"
+
+namespace undercroft::x86 {
+namespace {
+
+constinit Machine the_machine;
+
+constexpr std::uint32_t msr_sysenter_cs = 0x174;
+constexpr std::uint32_t fixed_cr0 =
+    cr0::paging | cr0::write_protect | cr0::extension_type | cr0::protection_enable;
+constexpr std::uint32_t guest_cr0_bits =
+    cr0::task_switched | cr0::emulation | cr0::monitor_coprocessor | cr0::numeric_error;
+
+// CPUID leaf 1 and 7 feature bits (SDM volume 2, CPUID).
+constexpr std::uint32_t leaf1_edx_tsc = 1u << 4;
+constexpr std::uint32_t leaf1_edx_sep = 1u << 11;
+constexpr std::uint32_t leaf1_edx_fxsr = 1u << 24;
+constexpr std::uint32_t leaf1_edx_sse = 1u << 25;
+constexpr std::uint32_t leaf7_ecx_umip = 1u << 2;
+
+}  // namespace
+
+Machine& machine() { return the_machine; }
+
+void Machine::build_window() {
+  paging_.build();
+  tables_.build(paging_.monitor_root());
+}
+
+void Machine::initialise() {
+  paging_.enable();
+  tables_.load(base_);
+  load_root(paging_.monitor_root());
+  serial_.initialise();
+  screen_.initialise();
+  set_panic_console(*this);
+  interrupts_.initialise();
+  initialise_processor();
+  timer_.calibrate();
+  interrupts_.unmask(HostTimer::irq);
+  interrupts_.unmask(Serial::irq);
+  interrupts_.unmask(Keyboard::irq);
+}
+
+void Machine::initialise_processor() {
+  const CpuidLeaf highest = cpuid(0, 0);
+  const CpuidLeaf features = cpuid(1, 0);
+  if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
+  cr4_offered_ = cr4::time_stamp_disable;
+  if (features.edx & leaf1_edx_fxsr) cr4_offered_ |= cr4::os_fxsr;
+  if (features.edx & leaf1_edx_sse) cr4_offered_ |= cr4::os_simd_exceptions;
+  if (highest.eax >= 7 && (cpuid(7, 0).ecx & leaf7_ecx_umip)) {
+    cr4_offered_ |= cr4::user_mode_instruction_prevention;
+  }
+  // SYSENTER raises #GP(0) while the selector is null (SDM volume 2, SYSENTER).
+  if (features.edx & leaf1_edx_sep) write_msr(msr_sysenter_cs, 0, 0);
+}
+
+void Machine::enter(GuestContext& context) { enter_guest(&context); }
+
+void Machine::load_root(HostPhysical root) { write_cr3(root.value()); }
+
+void Machine::flush_page(HostLinear address) { invalidate_linear(address.value()); }
+
+void Machine::flush_all() {
+  const std::uint32_t cr4_value = read_cr4();
+  if (cr4_value & cr4::page_global_enable) {
+    write_cr4(cr4_value & ~cr4::page_global_enable);
+    write_cr4(cr4_value);
+  } else {
+    write_cr3(read_cr3());
+  }
+}
+
+// Offsets stay what they are, so stack and pointers need nothing.
+void Machine::move_window(HostLinear base) {
+  if (base == base_) return;
+  const HostLinear old = base_;
+  paging_.map_window(base);
+  flush_all();
+  tables_.load(base);
+  base_ = base;
+  paging_.unmap_window(old);
+  flush_all();
+}
+
+void Machine::set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) {
+  write_cr0(fixed_cr0 | (guest_cr0 & guest_cr0_bits));
+  const std::uint32_t kept = read_cr4() & cr4::page_global_enable;
+  write_cr4(kept | (guest_cr4 & cr4_offered_));
+}
+
+std::uint64_t Machine::time_stamp() { return read_time_stamp(); }
+
+CpuidLeaf Machine::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  std::uint32_t registers[4];
+  read_cpuid(leaf, subleaf, registers);
+  return {registers[0], registers[1], registers[2], registers[3]};
+}
+
+void Machine::acknowledge_interrupt(unsigned line) {
+  if (line == Serial::irq) serial_.handle_interrupt();
+  if (line == Keyboard::irq) keyboard_.handle_interrupt();
+  interrupts_.end(line);
+}
+
+void Machine::wait_for_interrupt() { halt_until_interrupt(); }
+
+void Machine::write(std::string_view text) {
+  serial_.write(text);
+  screen_.write(text);
+}
+
+}  // namespace undercroft::x86

@@ -1,0 +1,67 @@
+// The machine under the monitor: implements Processor, Clock's and Console's owner, and everything
+// else that is hardware. There is one.
+#pragma once
+
+#include "host_interrupts.hpp"
+#include "host_paging.hpp"
+#include "host_tables.hpp"
+#include "host_timer.hpp"
+#include "keyboard.hpp"
+#include "monitor/ports.hpp"
+#include "monitor/processor.hpp"
+#include "screen.hpp"
+#include "serial.hpp"
+
+namespace undercroft::x86 {
+
+class Machine final : public Processor, public Console {
+ public:
+  // With paging off, from the boot code: builds the window.
+  void build_window();
+  // Moves into the window; then devices, clock and console. After this the machine is complete.
+  void initialise();
+
+  void enter(GuestContext&) override;
+  void load_root(HostPhysical root) override;
+  HostPhysical monitor_root() const override { return paging_.monitor_root(); }
+  void flush_page(HostLinear) override;
+  void flush_all() override;
+  HostLinear window_base() const override { return base_; }
+  std::uint32_t window_entry(View view) const override { return paging_.window_entry(view); }
+  void move_window(HostLinear base) override;
+  std::span<std::uint64_t, 8192> gdt_image(View view) override { return gdt_storage(view); }
+  std::span<std::uint64_t, 8192> ldt_image(View view) override { return ldt_storage(view); }
+  void set_ldt_entries(unsigned count) override { tables_.set_ldt_entries(base_, count); }
+  void set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) override;
+  std::uint64_t time_stamp() override;
+  CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) override;
+  void acknowledge_interrupt(unsigned line) override;
+  void wait_for_interrupt() override;
+  void set_alarm(std::uint64_t nanoseconds) override { timer_.set_alarm(nanoseconds); }
+
+  void write(std::string_view text) override;
+
+  SlotPort& slot_port() { return paging_; }
+  HostTimer& timer() { return timer_; }
+  Serial& serial() { return serial_; }
+  Keyboard& keyboard() { return keyboard_; }
+  Screen& screen() { return screen_; }
+
+ private:
+  void initialise_processor();
+
+  HostPaging paging_;
+  HostTables tables_;
+  HostInterrupts interrupts_;
+  HostTimer timer_;
+  Serial serial_;
+  Keyboard keyboard_;
+  Screen screen_;
+  HostLinear base_ = HostPaging::default_base;
+  std::uint32_t cr4_offered_ = 0;  // of the bits that a guest may have, those the processor knows
+};
+
+// Trap handlers have no other way to find it.
+Machine& machine();
+
+}  // namespace undercroft::x86

@@ -1,0 +1,64 @@
+#include "serial.hpp"
+
+#include "instructions.hpp"
+
+namespace undercroft::x86 {
+namespace {
+
+constexpr std::uint16_t base = 0x3f8;
+constexpr std::uint16_t data = base;
+constexpr std::uint16_t interrupt_enable = base + 1;
+constexpr std::uint16_t interrupt_identification = base + 2;
+constexpr std::uint16_t fifo_control = base + 2;
+constexpr std::uint16_t line_control = base + 3;
+constexpr std::uint16_t modem_control = base + 4;
+constexpr std::uint16_t line_status = base + 5;
+constexpr std::uint16_t scratch = base + 7;
+
+constexpr std::uint8_t data_ready = 0x01;
+constexpr std::uint8_t transmitter_empty = 0x20;
+// At 115200 baud a byte takes 87 us; a port read at least 0.5 us. A stuck chip loses text.
+constexpr unsigned patience = 20000;
+
+}  // namespace
+
+void Serial::initialise() {
+  port_out_8(scratch, 0x5a);
+  present_ = port_in_8(scratch) == 0x5a;
+  if (!present_) return;
+  port_out_8(interrupt_enable, 0);
+  port_out_8(line_control, 0x80);  // divisor latch
+  port_out_8(data, 1);
+  port_out_8(interrupt_enable, 0);
+  port_out_8(line_control, 0x03);   // 8N1
+  port_out_8(fifo_control, 0x07);   // enabled, cleared, trigger at 1 byte
+  port_out_8(modem_control, 0x0b);  // DTR, RTS, OUT2 (lets the interrupt through)
+  port_out_8(interrupt_enable, 0x01);
+}
+
+void Serial::put(std::uint8_t byte) {
+  if (!present_) return;
+  for (unsigned i = 0; i < patience; ++i) {
+    if (port_in_8(line_status) & transmitter_empty) break;
+  }
+  port_out_8(data, byte);
+}
+
+void Serial::write(std::string_view text) {
+  for (const char c : text) {
+    if (c == '\n') put('\r');
+    put(static_cast<std::uint8_t>(c));
+  }
+}
+
+bool Serial::read(std::uint8_t& byte) { return received_.pop(byte); }
+
+void Serial::handle_interrupt() {
+  if (!present_) return;
+  port_in_8(interrupt_identification);
+  for (unsigned i = 0; i < 64 && (port_in_8(line_status) & data_ready); ++i) {
+    received_.push(port_in_8(data));
+  }
+}
+
+}  // namespace undercroft::x86

@@ -1,0 +1,29 @@
+// The host's COM1 at 115200 baud, 8N1: text out by polling, bytes in by interrupt (16550 data
+// sheet).
+#pragma once
+
+#include <string_view>
+
+#include "byte_queue.hpp"
+
+namespace undercroft::x86 {
+
+class Serial {
+ public:
+  static constexpr unsigned irq = 4;
+
+  void initialise();
+  // A line feed is sent as it is by put; write adds the carriage return.
+  void put(std::uint8_t byte);
+  void write(std::string_view text);
+  // The next received byte, if there is one.
+  bool read(std::uint8_t& byte);
+  // Takes what the chip has received.
+  void handle_interrupt();
+
+ private:
+  bool present_ = false;
+  ByteQueue received_;
+};
+
+}  // namespace undercroft::x86

@@ -1,0 +1,142 @@
+#include "options.hpp"
+
+namespace undercroft::boot {
+namespace {
+
+// Decimal, or hexadecimal after 0x; with a size suffix K, M or G if asked for.
+std::optional<std::uint32_t> number(std::string_view text, bool suffixes) {
+  unsigned shift = 0;
+  if (suffixes && !text.empty()) {
+    const char last = text.back();
+    shift = last == 'K' || last == 'k'   ? 10
+            : last == 'M' || last == 'm' ? 20
+            : last == 'G' || last == 'g' ? 30
+                                         : 0;
+    if (shift) text.remove_suffix(1);
+  }
+  unsigned base = 10;
+  if (text.starts_with("0x")) {
+    base = 16;
+    text.remove_prefix(2);
+  }
+  if (text.empty()) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
+                           : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10)
+                           : c >= 'A' && c <= 'F' ? static_cast<unsigned>(c - 'A' + 10)
+                                                  : 99;
+    if (digit >= base) return std::nullopt;
+    value = value * base + digit;
+    if (value >> 32) return std::nullopt;
+  }
+  value <<= shift;
+  if (value >> 32) return std::nullopt;
+  return static_cast<std::uint32_t>(value);
+}
+
+using Problem = const char*;  // nullptr: none
+
+Problem set_number(std::string_view value, bool suffixes, std::uint32_t& out) {
+  const std::optional<std::uint32_t> parsed = number(value, suffixes);
+  if (!parsed) return "is not a number that fits 32 bits";
+  out = *parsed;
+  return nullptr;
+}
+
+Problem set_memory(Options& options, std::string_view value) {
+  if (const Problem problem = set_number(value, true, options.guest_memory)) return problem;
+  if (options.guest_memory % page_size || options.guest_memory == 0) {
+    return "must be a multiple of 4096, and not 0";
+  }
+  return nullptr;
+}
+
+Problem set_window(Options& options, std::string_view value) {
+  if (value.starts_with("hop:")) return set_number(value.substr(4), false, options.window_hop);
+  std::uint32_t base = 0;
+  if (const Problem problem = set_number(value, false, base)) return problem;
+  if (base % 0x400000) return "must be a multiple of 4 MB, or hop:N";
+  options.window = HostLinear(base);
+  return nullptr;
+}
+
+template <class Choice>
+Problem choose(std::string_view value, std::string_view first, Choice first_value,
+               std::string_view second, Choice second_value, Choice& out) {
+  if (value != first && value != second) return "has no such value";
+  out = value == first ? first_value : second_value;
+  return nullptr;
+}
+
+struct Row {
+  std::string_view name;
+  Problem (*set)(Options&, std::string_view value);
+};
+
+constexpr Row rows[] = {
+    {"mem", set_memory},
+    {"window", set_window},
+    {"engine",
+     [](Options& o, std::string_view v) {
+       return choose(v, "translate", Engine::translate, "interpret", Engine::interpret, o.engine);
+     }},
+    {"user",
+     [](Options& o, std::string_view v) {
+       return choose(v, "direct", UserMode::direct, "translate", UserMode::translate, o.user);
+     }},
+    {"guard",
+     [](Options& o, std::string_view v) {
+       return choose(v, "fast", Guard::fast, "exact", Guard::exact, o.guard);
+     }},
+    {"memory",
+     [](Options& o, std::string_view v) {
+       return choose(v, "eager", MemoryPolicy::eager, "lazy", MemoryPolicy::lazy, o.memory);
+     }},
+    {"absent",
+     [](Options& o, std::string_view v) {
+       return choose(v, "float", Absent::floating, "fault", Absent::fault, o.absent);
+     }},
+    {"log", [](Options& o, std::string_view v) { return set_number(v, false, o.log); }},
+};
+
+Problem set_option(Options& options, std::string_view word) {
+  if (word == "selftest") {
+    options.selftest = true;
+    return nullptr;
+  }
+  const std::size_t equals = word.find('=');
+  for (const Row& row : rows) {
+    if (word.substr(0, equals) != row.name) continue;
+    if (equals == std::string_view::npos) return "needs a value";
+    return row.set(options, word.substr(equals + 1));
+  }
+  return "is not an option of Undercroft";
+}
+
+bool is_file_name(std::string_view word) {
+  return word.starts_with('/') ||
+         (word.find('=') == std::string_view::npos && word.ends_with(".elf"));
+}
+
+}  // namespace
+
+Result<Options, OptionError> parse_options(std::string_view command_line) {
+  Options options;
+  bool first = true;
+  while (!command_line.empty()) {
+    const std::size_t end = command_line.find(' ');
+    const std::string_view word = command_line.substr(0, end);
+    command_line.remove_prefix(end == std::string_view::npos ? command_line.size() : end + 1);
+    if (word.empty()) continue;
+    const bool skip = first && is_file_name(word);
+    first = false;
+    if (skip) continue;
+    if (const Problem problem = set_option(options, word)) {
+      return Failure{OptionError{word, problem}};
+    }
+  }
+  return options;
+}
+
+}  // namespace undercroft::boot

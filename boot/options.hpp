@@ -1,0 +1,42 @@
+// The monitor's own command line as values. Each word is name=value or a bare name; a word that is
+// not known is an error that names it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "monitor/address.hpp"
+#include "monitor/result.hpp"
+
+namespace undercroft::boot {
+
+enum class Engine : std::uint8_t { translate, interpret };
+enum class UserMode : std::uint8_t { direct, translate };
+enum class Guard : std::uint8_t { fast, exact };
+enum class MemoryPolicy : std::uint8_t { eager, lazy };
+enum class Absent : std::uint8_t { floating, fault };
+
+struct Options {
+  std::uint32_t guest_memory = 0;             // mem=SIZE bytes (K, M, G); 0: all that is left
+  std::optional<HostLinear> window{};         // window=0x..., a multiple of 4 MB
+  std::uint32_t window_hop = 0;               // window=hop:N; 0: off
+  Engine engine = Engine::translate;          // engine=translate|interpret
+  UserMode user = UserMode::direct;           // user=direct|translate
+  Guard guard = Guard::fast;                  // guard=fast|exact
+  MemoryPolicy memory = MemoryPolicy::eager;  // memory=eager|lazy
+  Absent absent = Absent::floating;           // absent=float|fault
+  std::uint32_t log = 0;                      // log=N: 0 quiet, more is more
+  bool selftest = false;                      // selftest: exercise the nexus and end
+};
+
+struct OptionError {
+  std::string_view word;
+  const char* reason = "";
+};
+
+// Handles QEMU's habit of putting the file name first: a first word that begins with '/', or has no
+// '=' and ends in ".elf", is left out. The error's word lies within the command line.
+Result<Options, OptionError> parse_options(std::string_view command_line);
+
+}  // namespace undercroft::boot

@@ -8,7 +8,16 @@
 
 #include "../address.hpp"
 #include "../ports.hpp"
+#include "bus.hpp"
 #include "device_ports.hpp"
+#include "dma_controller.hpp"
+#include "interrupt_controller.hpp"
+#include "keyboard_controller.hpp"
+#include "power.hpp"
+#include "real_time_clock.hpp"
+#include "serial.hpp"
+#include "timer.hpp"
+#include "vga.hpp"
 
 namespace undercroft {
 
@@ -17,15 +26,24 @@ struct PcConfiguration {
   std::uint64_t unix_seconds = 0;  // the real-time clock at the start, UTC
 };
 
-// What the guest has asked of the machine as a whole. The first request stays.
-struct PcRequest {
-  enum class Kind : std::uint8_t { none, power_off, reset, exit };
-  Kind kind = Kind::none;
-  std::uint32_t value = 0;  // exit: what was written to isa-debug-exit
-  constexpr bool operator==(const PcRequest&) const = default;
+// All state of the devices: a value that can be kept and put back.
+struct PcState {
+  PcState(const PcConfiguration& configuration, std::uint64_t now)
+      : timer(now), clock(configuration.unix_seconds, configuration.ram_bytes, now) {}
+
+  InterruptController interrupts{};
+  Timer timer;
+  RealTimeClock clock;
+  Serial serial{};
+  KeyboardController keyboard{};
+  Vga vga{};
+  DmaController dma{};
+  Power power{};
+  std::uint32_t missed_ticks = 0;  // to be given to the guest after the one that waits
+  bool fpu_error = false;          // drives IRQ 13
 };
 
-class Pc {
+class Pc final : private PortTarget {
  public:
   Pc(const PcConfiguration&, Clock&, CharacterSink& com1, CharacterSink& debug_console, DeviceLog&);
   Pc(const Pc&) = delete;
@@ -47,7 +65,10 @@ class Pc {
 
   // Time, in the Clock's nanoseconds: the next moment at which a device does something by itself
   // (no_deadline if none), and doing all that is due by `now`. Port accesses advance by themselves.
-  // Call advance at each deadline while the guest runs: see Timer for ticks found late.
+  // Call advance at each deadline while the guest runs. Timer ticks that are found together were
+  // due while the guest was not run: it gets them one after another, up to max_missed_ticks. A tick
+  // that comes alone and finds the last one still waiting is lost, as on a PC.
+  static constexpr std::uint32_t max_missed_ticks = 256;
   std::uint64_t next_deadline() const;
   void advance(std::uint64_t now);
 
@@ -55,12 +76,13 @@ class Pc {
   bool can_take_serial_input() const;
   void serial_input(std::uint8_t byte);
   bool can_take_keyboard_input() const;
-  void keyboard_input(std::uint8_t scan_code);  // scan code set 2, as a keyboard sends them
+  // Scan code set 1, as a host's controller translates: what the host reads from its port 0x60.
+  void keyboard_input(std::uint8_t scan_code);
 
   // An unmasked x87 error while CR0.NE = 0: drives IRQ 13 until the guest writes port 0xf0.
   void raise_fpu_error();
 
-  PcRequest request() const;
+  PcRequest request() const;  // the first that was made
   bool a20_enabled() const;
   bool nmi_enabled() const;  // bit 7 of port 0x70 masks NMI
 
@@ -68,6 +90,27 @@ class Pc {
   std::span<const std::uint8_t> text_memory() const;
   std::uint16_t text_start() const;   // in cells from 0xb8000
   std::uint16_t text_cursor() const;  // in cells from 0xb8000; 0xffff if off
+
+  const PcState& state() const { return state_; }
+  void restore(const PcState&);
+
+ private:
+  std::uint32_t device_read(std::uint8_t device, unsigned offset, unsigned size) override;
+  void device_write(std::uint8_t device, unsigned offset, std::uint32_t value,
+                    unsigned size) override;
+  void write_timer(unsigned offset, std::uint8_t value);
+  void timer_ticked();
+  void update_lines();
+  void update_deadlines();
+
+  PcState state_;
+  Clock& time_;
+  CharacterSink& com1_;
+  CharacterSink& debug_console_;
+  Bus bus_;
+  std::uint64_t now_ = 0;             // of the access or advance under way
+  std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions
+  std::uint64_t clock_deadline_ = 0;
 };
 
 }  // namespace undercroft

@@ -1,0 +1,313 @@
+#include "pc.hpp"
+
+#include <algorithm>
+
+namespace undercroft {
+namespace {
+
+enum class Device : std::uint8_t {
+  dma_first,
+  dma_second,
+  dma_pages,
+  interrupts_master,
+  interrupts_slave,
+  edge_level,
+  timer,
+  port_b,
+  keyboard_data,
+  keyboard_command,
+  clock,
+  port_a,
+  debug_console,
+  fpu_error,
+  debug_exit,
+  vga,
+  serial,
+  acpi,
+  pci_configuration,
+  bochs_shutdown,
+};
+
+constexpr PortRange bytes(std::uint16_t first, std::uint16_t count, Device device,
+                          std::uint16_t offset = 0) {
+  return {first, count, static_cast<std::uint8_t>(device), offset, PortRange::Width::bytes};
+}
+constexpr PortRange whole(std::uint16_t first, std::uint16_t count, Device device) {
+  return {first, count, static_cast<std::uint8_t>(device), 0, PortRange::Width::whole};
+}
+
+// IBM PC/AT Technical Reference, "I/O Address Map"; from 0xe9 on where emulators have made it
+// usual. Port 0x92 stands amid the DMA page registers' aliases, which are not modelled.
+constexpr PortMap port_map{
+    bytes(0x000, 16, Device::dma_first),
+    bytes(0x020, 2, Device::interrupts_master),
+    bytes(0x040, 4, Device::timer),
+    bytes(0x060, 1, Device::keyboard_data),
+    bytes(0x061, 1, Device::port_b),
+    bytes(0x064, 1, Device::keyboard_command),
+    bytes(0x070, 2, Device::clock),
+    bytes(0x080, 16, Device::dma_pages),
+    bytes(0x092, 1, Device::port_a),
+    bytes(0x0a0, 2, Device::interrupts_slave),
+    bytes(0x0c0, 32, Device::dma_second),
+    bytes(0x0e9, 1, Device::debug_console),
+    bytes(0x0f0, 2, Device::fpu_error),
+    whole(0x0f4, 4, Device::debug_exit),
+    bytes(0x3b4, 2, Device::vga, 0x04),
+    bytes(0x3ba, 1, Device::vga, 0x0a),
+    bytes(0x3c0, 32, Device::vga, 0x10),
+    bytes(0x3f8, 8, Device::serial),
+    bytes(0x4d0, 2, Device::edge_level),
+    bytes(0x600, 12, Device::acpi),
+    whole(0xcf8, 8, Device::pci_configuration),
+    bytes(0x8900, 1, Device::bochs_shutdown),
+};
+static_assert(port_map.valid());
+
+constexpr unsigned irq_timer = 0;
+constexpr unsigned irq_keyboard = 1;
+constexpr unsigned irq_serial = 4;
+constexpr unsigned irq_clock = 8;
+constexpr unsigned irq_fpu = 13;
+
+constexpr unsigned reset_control = 1;  // port 0xcf9 among those of PCI configuration
+
+}  // namespace
+
+Pc::Pc(const PcConfiguration& configuration, Clock& clock, CharacterSink& com1,
+       CharacterSink& debug_console, DeviceLog& log)
+    : state_(configuration, clock.now()),
+      time_(clock),
+      com1_(com1),
+      debug_console_(debug_console),
+      bus_(port_map, *this, log),
+      now_(clock.now()) {
+  update_deadlines();
+}
+
+std::uint32_t Pc::port_read(std::uint16_t port, unsigned size) {
+  advance(time_.now());
+  const std::uint32_t value = bus_.read(port, size);
+  update_lines();
+  return value;
+}
+
+void Pc::port_write(std::uint16_t port, std::uint32_t value, unsigned size) {
+  advance(time_.now());
+  bus_.write(port, value, size);
+  update_lines();
+}
+
+std::uint32_t Pc::device_read(std::uint8_t device, unsigned offset, unsigned size) {
+  switch (static_cast<Device>(device)) {
+    case Device::dma_first:
+      return state_.dma.read_first(offset);
+    case Device::dma_second:
+      return state_.dma.read_second(offset);
+    case Device::dma_pages:
+      return state_.dma.read_page(offset);
+    case Device::interrupts_master:
+      return state_.interrupts.read_master(offset);
+    case Device::interrupts_slave:
+      return state_.interrupts.read_slave(offset);
+    case Device::edge_level:
+      return state_.interrupts.read_edge_level(offset);
+    case Device::timer:
+      return state_.timer.read(offset, now_);
+    case Device::port_b:
+      return state_.timer.read_port_b(now_);
+    case Device::keyboard_data: {
+      const std::uint8_t value = state_.keyboard.read(0);
+      // Reading lowers the line for a moment even if the next byte is there already.
+      state_.interrupts.set_line(irq_keyboard, false);
+      return value;
+    }
+    case Device::keyboard_command:
+      return state_.keyboard.read(1);
+    case Device::clock: {
+      const std::uint8_t value = state_.clock.read(offset, now_);
+      update_deadlines();
+      return value;
+    }
+    case Device::port_a:
+      return state_.power.read_port_a();
+    case Device::debug_console:
+      return 0xe9;  // tells a guest that it is there
+    case Device::fpu_error:
+      return 0xff;  // write only
+    case Device::debug_exit:
+      return 0;
+    case Device::vga:
+      return state_.vga.read(offset, now_);
+    case Device::serial:
+      return state_.serial.read(offset, now_);
+    case Device::acpi:
+      return state_.power.read_acpi(offset, now_);
+    case Device::pci_configuration:  // no PCI bus answers; only the reset control register is there
+      return size == 1 && offset == reset_control ? state_.power.read_reset_control() : ~0u;
+    case Device::bochs_shutdown:
+      return 0xff;
+  }
+  return ~0u;
+}
+
+void Pc::device_write(std::uint8_t device, unsigned offset, std::uint32_t wide, unsigned size) {
+  const auto value = static_cast<std::uint8_t>(wide);
+  switch (static_cast<Device>(device)) {
+    case Device::dma_first:
+      return state_.dma.write_first(offset, value);
+    case Device::dma_second:
+      return state_.dma.write_second(offset, value);
+    case Device::dma_pages:
+      return state_.dma.write_page(offset, value);
+    case Device::interrupts_master:
+      return state_.interrupts.write_master(offset, value);
+    case Device::interrupts_slave:
+      return state_.interrupts.write_slave(offset, value);
+    case Device::edge_level:
+      return state_.interrupts.write_edge_level(offset, value);
+    case Device::timer:
+      return write_timer(offset, value);
+    case Device::port_b:
+      return state_.timer.write_port_b(value, now_);
+    case Device::keyboard_data:
+    case Device::keyboard_command:
+      state_.keyboard.write(static_cast<Device>(device) == Device::keyboard_data ? 0 : 1, value);
+      if (state_.keyboard.reset_requested()) state_.power.ask({PcRequest::Kind::reset, 0});
+      return;
+    case Device::clock:
+      state_.clock.write(offset, value, now_);
+      return update_deadlines();
+    case Device::port_a:
+      return state_.power.write_port_a(value);
+    case Device::debug_console:
+      return debug_console_.put(value);
+    case Device::fpu_error:
+      state_.fpu_error = false;
+      return;
+    case Device::debug_exit:
+      return state_.power.write_debug_exit(wide);
+    case Device::vga:
+      return state_.vga.write(offset, value);
+    case Device::serial:
+      return state_.serial.write(offset, value, now_, com1_);
+    case Device::acpi:
+      return state_.power.write_acpi(offset, value);
+    case Device::pci_configuration:
+      if (size == 1 && offset == reset_control) state_.power.write_reset_control(value);
+      return;
+    case Device::bochs_shutdown:
+      return state_.power.write_bochs_shutdown(value);
+  }
+}
+
+// A new control word or count ends what the last one had left over. Where channel 0's output is low
+// afterwards (mode 0), its request is withdrawn.
+void Pc::write_timer(unsigned offset, std::uint8_t value) {
+  state_.timer.write(offset, value, now_);
+  const bool latches_only = offset == 3 && (value >= 0xc0 || (value & 0x30) == 0);
+  const bool channel_0 = offset == 0 || (offset == 3 && value < 0x40);
+  if (latches_only || !channel_0) return;
+  state_.missed_ticks = 0;
+  if (!state_.timer.interrupt_line(now_)) state_.interrupts.set_line(irq_timer, false);
+  timer_ticked();
+  update_deadlines();
+}
+
+void Pc::timer_ticked() {
+  const std::uint32_t ticks = state_.timer.take_interrupts(now_);
+  if (ticks == 0) return;
+  state_.interrupts.pulse(irq_timer);
+  if (state_.interrupts.masked(irq_timer)) return;
+  const std::uint32_t room = max_missed_ticks - state_.missed_ticks;
+  state_.missed_ticks += std::min(ticks - 1, room);
+}
+
+// Devices that hold their line for as long as they have something to say.
+void Pc::update_lines() {
+  state_.interrupts.set_line(irq_keyboard, state_.keyboard.interrupt_line());
+  state_.interrupts.set_line(irq_serial, state_.serial.interrupt_line());
+  state_.interrupts.set_line(irq_clock, state_.clock.interrupt_line());
+  state_.interrupts.set_line(irq_fpu, state_.fpu_error);
+}
+
+void Pc::update_deadlines() {
+  timer_deadline_ = state_.timer.next_deadline(now_);
+  clock_deadline_ = state_.clock.next_deadline(now_);
+}
+
+std::uint64_t Pc::next_deadline() const {
+  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline()});
+}
+
+void Pc::advance(std::uint64_t now) {
+  now_ = std::max(now, now_);
+  if (now_ < next_deadline()) return;
+  timer_ticked();
+  state_.clock.advance(now_);
+  state_.serial.advance(now_);
+  update_deadlines();
+  update_lines();
+}
+
+bool Pc::interrupt_pending() const { return state_.interrupts.pending(); }
+
+std::uint8_t Pc::acknowledge_interrupt() {
+  const std::uint8_t vector = state_.interrupts.acknowledge();
+  if (state_.missed_ticks != 0 && !state_.interrupts.requested(irq_timer)) {
+    --state_.missed_ticks;
+    state_.interrupts.pulse(irq_timer);
+  }
+  return vector;
+}
+
+bool Pc::can_take_serial_input() const { return state_.serial.can_receive(); }
+
+void Pc::serial_input(std::uint8_t byte) {
+  advance(time_.now());
+  state_.serial.receive(byte, now_);
+  update_lines();
+}
+
+bool Pc::can_take_keyboard_input() const { return state_.keyboard.can_receive(); }
+
+void Pc::keyboard_input(std::uint8_t scan_code) {
+  state_.keyboard.receive(scan_code);
+  update_lines();
+}
+
+void Pc::raise_fpu_error() {
+  state_.fpu_error = true;
+  update_lines();
+}
+
+PcRequest Pc::request() const { return state_.power.request(); }
+
+bool Pc::a20_enabled() const { return state_.keyboard.a20() || state_.power.a20(); }
+
+bool Pc::nmi_enabled() const { return state_.clock.nmi_enabled(); }
+
+bool Pc::claims_memory(GuestPhysical address) {
+  return address.value() - Vga::text_base < Vga::text_size;
+}
+
+std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
+  return state_.vga.read_memory(address.value() - Vga::text_base, size);
+}
+
+void Pc::memory_write(GuestPhysical address, std::uint32_t value, unsigned size) {
+  state_.vga.write_memory(address.value() - Vga::text_base, value, size);
+}
+
+std::span<const std::uint8_t> Pc::text_memory() const { return state_.vga.text(); }
+
+std::uint16_t Pc::text_start() const { return state_.vga.text_start(); }
+
+std::uint16_t Pc::text_cursor() const { return state_.vga.text_cursor(); }
+
+void Pc::restore(const PcState& state) {
+  state_ = state;
+  update_deadlines();
+}
+
+}  // namespace undercroft

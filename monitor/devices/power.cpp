@@ -1,0 +1,61 @@
+#include "power.hpp"
+
+#include <string_view>
+
+#include "timer.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr std::uint32_t acpi_timer_hertz = 3579545;
+constexpr std::uint32_t acpi_timer_mask = 0xffffff;  // 24 bits
+constexpr unsigned event_enable = 2, control = 4, timer = 8;
+constexpr std::uint8_t control_sleep = 0x20;  // SLP_EN, bit 13 of PM1 control; reads as 0
+constexpr std::uint8_t reset_processor = 0x04;
+constexpr std::uint8_t port_a_reset = 0x01;
+constexpr std::string_view shutdown_word = "Shutdown";
+
+}  // namespace
+
+std::uint8_t Power::read_acpi(unsigned offset, std::uint64_t now) const {
+  if (offset >= timer) {
+    const auto ticks = static_cast<std::uint32_t>(ticks_at(now, acpi_timer_hertz));
+    return static_cast<std::uint8_t>((ticks & acpi_timer_mask) >> 8 * (offset - timer));
+  }
+  if (offset >= control) return offset < control + 2 ? control_[offset - control] : std::uint8_t{0};
+  return offset >= event_enable ? event_enable_[offset - event_enable] : std::uint8_t{0};
+}
+
+// Every sleep type is soft-off here: there is nothing to wake the machine.
+void Power::write_acpi(unsigned offset, std::uint8_t value) {
+  if (offset == event_enable || offset == event_enable + 1) {
+    event_enable_[offset - event_enable] = value;
+  } else if (offset == control) {
+    control_[0] = value;
+  } else if (offset == control + 1) {
+    control_[1] = value & static_cast<std::uint8_t>(~control_sleep);
+    if ((value & control_sleep) != 0) ask({PcRequest::Kind::power_off, 0});
+  }
+}
+
+void Power::write_reset_control(std::uint8_t value) {
+  if ((value & ~reset_control_ & reset_processor) != 0) ask({PcRequest::Kind::reset, 0});
+  reset_control_ = value & 0x0e;
+}
+
+void Power::write_port_a(std::uint8_t value) {
+  if ((value & ~port_a_ & port_a_reset) != 0) ask({PcRequest::Kind::reset, 0});
+  port_a_ = value & 0x03;
+}
+
+void Power::write_bochs_shutdown(std::uint8_t value) {
+  if (value != static_cast<std::uint8_t>(shutdown_word[shutdown_letters_])) {
+    shutdown_letters_ = value == static_cast<std::uint8_t>(shutdown_word[0]) ? 1 : 0;
+    return;
+  }
+  if (++shutdown_letters_ < shutdown_word.size()) return;
+  shutdown_letters_ = 0;
+  ask({PcRequest::Kind::power_off, 0});
+}
+
+}  // namespace undercroft

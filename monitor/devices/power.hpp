@@ -1,0 +1,51 @@
+// What ends or restarts the machine: the ACPI power-management block, the reset control register,
+// system control port A, Bochs' shutdown port, and isa-debug-exit. Sources: ACPI 1.0, section 4.7;
+// Intel 82371AB (PIIX4) and 82441FX; Bochs' iodebug; QEMU's documentation.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace undercroft {
+
+// What the guest has asked of the machine as a whole.
+struct PcRequest {
+  enum class Kind : std::uint8_t { none, power_off, reset, exit };
+  Kind kind = Kind::none;
+  std::uint32_t value = 0;  // exit: what was written to isa-debug-exit
+  constexpr bool operator==(const PcRequest&) const = default;
+};
+
+class Power {
+ public:
+  // The ACPI block: offsets 0 to 3 PM1 event, 4 and 5 PM1 control, 8 to 11 the 3.579545 MHz timer.
+  std::uint8_t read_acpi(unsigned offset, std::uint64_t now) const;
+  void write_acpi(unsigned offset, std::uint8_t value);
+
+  // Port 0xcf9: bit 2 resets as it rises, bit 1 says how hard.
+  std::uint8_t read_reset_control() const { return reset_control_; }
+  void write_reset_control(std::uint8_t value);
+
+  // Port 0x92: bit 1 is A20, bit 0 resets as it rises.
+  std::uint8_t read_port_a() const { return port_a_; }
+  void write_port_a(std::uint8_t value);
+  bool a20() const { return (port_a_ & 2) != 0; }
+
+  void write_bochs_shutdown(std::uint8_t value);  // port 0x8900: the word "Shutdown"
+  void write_debug_exit(std::uint32_t value) { ask({PcRequest::Kind::exit, value}); }
+
+  void ask(PcRequest request) {  // the first request stays
+    if (request_.kind == PcRequest::Kind::none) request_ = request;
+  }
+  PcRequest request() const { return request_; }
+
+ private:
+  std::array<std::uint8_t, 2> event_enable_{};
+  std::array<std::uint8_t, 2> control_{};
+  std::uint8_t reset_control_ = 0;
+  std::uint8_t port_a_ = 0x02;
+  std::uint8_t shutdown_letters_ = 0;
+  PcRequest request_{};
+};
+
+}  // namespace undercroft

@@ -131,12 +131,13 @@ void GuestLinearMemory::remember(GuestLinear address, const Translation& transla
     seen_version_ = memory_.version();
   }
   Cached& entry = cache_[address.page_number() % cached_pages];
-  if (entry.page_number != address.page_number() || entry.physical != physical) entry = {};
+  if (!entry.allowed || entry.page_number != address.page_number() || entry.physical != physical)
+    entry = {};
   entry.page_number = address.page_number();
   entry.physical = physical;
   entry.allowed = static_cast<std::uint8_t>(entry.allowed | rights_implied(privilege, write));
   entry.direct_read = readable.has_value();
-  entry.direct_write |= writable;
+  if (write) entry.direct_write = writable;
   if (readable) entry.host = *readable;
 }
 

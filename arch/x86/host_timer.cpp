@@ -13,6 +13,8 @@ constexpr std::uint16_t channel_2 = 0x42;
 constexpr std::uint16_t control = 0x43;
 constexpr std::uint16_t gate_port = 0x61;  // bit 0: gate 2, bit 1: speaker, bit 5: OUT 2
 
+constexpr std::uint64_t shortest_alarm = 1'000;
+constexpr std::uint64_t longest_alarm = 50'000'000;
 constexpr unsigned scale_bits = 24;
 constexpr unsigned calibration_ticks = 11932;  // 10 ms
 
@@ -32,6 +34,7 @@ std::uint64_t measure() {
 
 // The shortest of three: what disturbs a measurement only lengthens it.
 void HostTimer::calibrate() {
+  set_alarm(longest_alarm);  // ends the firmware's periodic tick
   std::uint64_t shortest = ~std::uint64_t{0};
   for (unsigned i = 0; i < 3; ++i) shortest = std::min(shortest, measure());
   port_out_8(gate_port, static_cast<std::uint8_t>(port_in_8(gate_port) & ~0x03u));
@@ -51,7 +54,8 @@ std::uint64_t HostTimer::now() {
 }
 
 void HostTimer::set_alarm(std::uint64_t nanoseconds) {
-  const std::uint64_t clamped = std::clamp<std::uint64_t>(nanoseconds, 1'000, 50'000'000);
+  const std::uint64_t clamped =
+      std::clamp<std::uint64_t>(nanoseconds, shortest_alarm, longest_alarm);
   const auto ticks = static_cast<std::uint32_t>(clamped * timer_frequency / 1'000'000'000);
   const std::uint32_t count = std::max<std::uint32_t>(ticks, 2);
   port_out_8(control, 0x30);  // channel 0, both bytes, mode 0

@@ -40,9 +40,10 @@ void Machine::initialise() {
   serial_.initialise();
   screen_.initialise();
   set_panic_console(*this);
-  interrupts_.initialise();
   initialise_processor();
+  // In this order: what the firmware's timer has left pending is forgotten with the ICW1.
   timer_.calibrate();
+  interrupts_.initialise();
   interrupts_.unmask(HostTimer::irq);
   interrupts_.unmask(Serial::irq);
   interrupts_.unmask(Keyboard::irq);

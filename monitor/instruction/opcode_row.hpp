@@ -162,7 +162,7 @@ constexpr Immediate immediate_of(std::string_view word) {
   if (word == "Iw") return Immediate::word;
   if (word == "Ib2") return Immediate::word_byte;
   if (word[0] == 'I' || word[0] == 'J') return Immediate::full;
-  if (word[0] == 'A') return Immediate::far;
+  if (word == "Ap") return Immediate::far;
   if (word[0] == 'O') return Immediate::direct;
   return Immediate::none;
 }

@@ -15,10 +15,11 @@ constexpr void set_descriptor_tables(Map2& map) {
              privileged(ltr, "Ew"), sensitive(verr, "Ew"), sensitive(verw, "Ew"), none, none});
   const Row smsw_row = sensitive(smsw, "Mw/Rv");
   const Row lmsw_row = privileged(lmsw, "Ew");
-  const Row monitors = map.by_rm(
-      {privileged(monitor).with(has_modrm | implicit_data), privileged(mwait).with(has_modrm)});
-  const Row extended =
-      map.by_rm({sensitive(xgetbv).with(has_modrm), privileged(xsetbv).with(has_modrm)});
+  // Behind a mandatory prefix these bytes are other instructions.
+  const auto bare = [](const Row& made) { return vector_forms(made, {1, o, o, o}); };
+  const Row monitors =
+      map.by_rm({bare(privileged(monitor)).with(implicit_data), bare(privileged(mwait))});
+  const Row extended = map.by_rm({bare(sensitive(xgetbv)), bare(privileged(xsetbv))});
   const Row last = map.by_rm({none, sensitive(rdtscp).with(has_modrm)});
   map.group(0x01,
             {sensitive(sgdt, "Ms"), sensitive(sidt, "Ms"), privileged(lgdt, "Ms"),
@@ -46,9 +47,9 @@ constexpr void set_system(Map2& map) {
   map.set(0x35, privileged(sysexit));
   map.set(0xa2, sensitive(cpuid));
   map.set(0xaa, privileged(rsm));
-  map.set(0x0b, row(InstructionClass::undefined, undefined));           // UD2
-  map.set(0xb9, row(InstructionClass::undefined, undefined, "Gv Ev"));  // UD1
-  map.set(0xff, row(InstructionClass::undefined, undefined, "Gv Ev"));  // UD0
+  map.set(0x0b, row(InstructionClass::undefined, undefined));                           // UD2
+  map.set(0xb9, row(InstructionClass::undefined, undefined, "Gv Ev").with(no_access));  // UD1
+  map.set(0xff, row(InstructionClass::undefined, undefined, "Gv Ev").with(no_access));  // UD0
 }
 
 constexpr void set_segments(Map2& map) {
@@ -64,7 +65,8 @@ constexpr void set_segments(Map2& map) {
 constexpr void set_hints(Map2& map) {
   const Row hint = plain(prefetch, "M");
   const Row idle = plain(nop, "Ev").with(no_access);
-  map.group(0x0d, {hint, hint, hint, hint, hint, hint, hint, hint});  // group P
+  map.group(0x0d, {hint, hint, hint, hint, hint, hint, hint, hint},
+            {idle, idle, idle, idle, idle, idle, idle, idle});  // group P
   map.group(0x18, {hint, hint, hint, hint, idle, idle, idle, idle},
             {idle, idle, idle, idle, idle, idle, idle, idle});  // group 16
   for (unsigned opcode = 0x19; opcode <= 0x1f; ++opcode) map.set(opcode, idle);

@@ -247,13 +247,18 @@ class SelfTest {
     check(context_.vector == trap_entry_failed, "data segment as CS", "entered");
   }
 
+  // Setting an alarm while one is pending may leave a spurious interrupt 7 (8259 data sheet).
   void test_host_interrupts() {
     prepare({0xeb, 0xfe});  // jmp .
     context_.eflags |= eflags::interrupt;
     machine_.set_alarm(20'000);
-    machine_.enter(context_);
+    for (unsigned i = 0; i < 2; ++i) {
+      machine_.enter(context_);
+      check(context_.vector - host_interrupt_base < 16, "alarm", "other trap");
+      machine_.acknowledge_interrupt(context_.vector - host_interrupt_base);
+      if (context_.vector == host_interrupt_base) break;
+    }
     expect("alarm", {host_interrupt_base, 0, 0});
-    machine_.acknowledge_interrupt(0);
 
     const std::uint64_t before = machine_.timer().now();
     machine_.set_alarm(2'000'000);

@@ -192,13 +192,17 @@ Exception with_external_bit(Exception fault, const Event& event) {
   return fault;
 }
 
+// CR2 belongs to the fault, not to its delivery: it is set also if the fault becomes a double
+// fault.
+void note_fault_address(Vcpu& vcpu, const Exception& fault) {
+  if (fault.vector == Vector::page_fault) vcpu.cr2 = fault.fault_address.value();
+}
+
 // The registers that tell the handler more: CR2, DR6 (SDM volume 3, 6.15 and 17.2.4).
 void note_cause(Vcpu& vcpu, Environment& environment, const Event& event) {
   constexpr std::uint32_t general_detect = 1u << 13;
   if (event.kind != Kind::exception) return;
-  if (event.exception.vector == Vector::page_fault) {
-    vcpu.cr2 = event.exception.fault_address.value();
-  }
+  note_fault_address(vcpu, event.exception);
   if (event.exception.vector == Vector::debug) {
     vcpu.dr6 |= event.debug_status;
     vcpu.dr7 &= ~general_detect;
@@ -238,6 +242,7 @@ Delivery deliver(Vcpu& vcpu, LinearMemory& memory, Environment& environment, Eve
     }
     const Exception fault = with_external_bit(entered.error(), event);
     delivery.chain[delivery.faults++] = fault;
+    note_fault_address(vcpu, fault);
     const std::optional<Event> next = next_event(event, fault);
     if (!next) break;
     event = *next;

@@ -33,14 +33,10 @@ Guarded<Done> store_selector(Execution& x, std::uint32_t value) {
   return Done{};
 }
 
-// With a 32-bit operand size the stack moves by 4 but only 2 bytes are written (all processors of
-// the P6 family and later; the upper half of the slot keeps its value).
+// The manual leaves open whether a 32-bit push writes the upper half of its slot: it does here,
+// with zeros, as on AMD's processors (Intel's newer ones write 16 bits).
 Guarded<Done> push_segment(Execution& x) {
-  const unsigned size = x.instruction.operand_size;
-  const std::uint16_t selector = x.vcpu[x.instruction.segment_register].selector;
-  TRY(x.poke(0 - size, selector, 2));
-  x.set_stack_pointer(x.stack_pointer() - size);
-  return Done{};
+  return x.push(x.vcpu[x.instruction.segment_register].selector, x.instruction.operand_size);
 }
 
 Guarded<Done> pop_segment(Execution& x) {
@@ -169,10 +165,10 @@ Guarded<Done> verify(Execution& x) {
 
 Guarded<Done> adjust_rpl(Execution& x) {
   TRY(x.require_protected_mode());
-  const Execution::Opened old = TRY(x.open(x.operand(0)));
+  const auto old = static_cast<std::uint16_t>(TRY(x.read(x.operand(0))));
   const auto source = static_cast<std::uint16_t>(TRY(x.read(x.operand(1))));
-  const auto adjusted = adjusted_rpl(static_cast<std::uint16_t>(old.value), source);
-  if (adjusted) TRY(x.close(x.operand(0), old, *adjusted));
+  const auto adjusted = adjusted_rpl(old, source);
+  if (adjusted) TRY(x.write(x.operand(0), *adjusted));  // else nothing is written
   x.set_flags(math::flag(adjusted.has_value(), eflags::zero), eflags::zero);
   return Done{};
 }

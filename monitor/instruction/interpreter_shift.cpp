@@ -37,12 +37,6 @@ bool is_rotate(Operation operation) {
          operation == Operation::rcl || operation == Operation::rcr;
 }
 
-// A rotate through carry by a full turn of width + 1 bits keeps OF too.
-bool is_full_turn(Operation operation, unsigned count, unsigned width) {
-  const bool through_carry = operation == Operation::rcl || operation == Operation::rcr;
-  return through_carry && count % (math::bits(width) + 1) == 0;
-}
-
 Guarded<Done> shift_double(Execution& x, unsigned count) {
   const Operand& destination = x.operand(0);
   const std::uint32_t fill = TRY(x.read(x.operand(1)));
@@ -71,7 +65,6 @@ Guarded<Done> shift(Execution& x) {
   const math::Outcome outcome =
       shifted(operation, old.value, x.flag(eflags::carry), count, destination.width);
   TRY(x.close(destination, old, outcome.value));
-  if (is_full_turn(operation, count, destination.width)) return Done{};
   x.set_flags(outcome.flags, is_rotate(operation) ? rotate_flags : eflags::arithmetic);
   return Done{};
 }

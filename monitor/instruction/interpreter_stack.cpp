@@ -22,7 +22,6 @@ Guarded<Done> pop(Execution& x) {
 
 Guarded<Done> push_all(Execution& x) {
   const unsigned size = x.instruction.operand_size;
-  TRY(x.probe_stack(0 - 8 * size, size));
   for (unsigned i = 0; i < 8; ++i) TRY(x.probe_stack(0 - (i + 1) * size, size));
   // EAX first, at the highest address; the ESP pushed is the one before the instruction.
   for (unsigned i = 0; i < 8; ++i) {
@@ -46,8 +45,8 @@ Guarded<Done> pop_all(Execution& x) {
   return Done{};
 }
 
-// SDM volume 2, ENTER. The frame is written from the top; nothing is changed before all of it,
-// and a word at the final stack pointer, is known to be writable.
+// SDM volume 2, ENTER. Registers change only when all is written; what is written before a fault
+// lies below the stack pointer. Last comes a check that the new stack top can be written.
 Guarded<Done> enter(Execution& x) {
   const unsigned size = x.instruction.operand_size;
   const std::uint32_t locals = x.instruction.immediate & 0xffff;
@@ -57,8 +56,6 @@ Guarded<Done> enter(Execution& x) {
       (x.vcpu[Register::esp] & ~x.stack_mask()) | ((x.stack_pointer() - size) & x.stack_mask());
   const unsigned pushed = size * (1 + level);
   const std::uint32_t ebp = x.vcpu[Register::ebp];
-  for (unsigned i = 1; i <= 1 + level; ++i) TRY(x.probe_stack(0 - i * size, size));
-  TRY(x.probe_stack(0 - pushed - locals, size));
   TRY(x.poke(0 - size, ebp, size));
   // The outer frames' pointers are copied, then this frame's own.
   for (unsigned i = 1; i < level; ++i) {
@@ -67,6 +64,7 @@ Guarded<Done> enter(Execution& x) {
     TRY(x.poke(0 - (1 + i) * size, outer, size));
   }
   if (level > 0) TRY(x.poke(0 - (1 + level) * size, frame, size));
+  TRY(x.probe_stack(0 - pushed - locals, size));
   x.set_register(5, frame, size);
   x.set_stack_pointer(x.stack_pointer() - pushed - locals);
   return Done{};

@@ -61,8 +61,9 @@ Guarded<Done> load_string(StringRun& run) {
 }
 
 Guarded<Done> compare_strings(StringRun& run) {
-  const std::uint32_t a = TRY(run.read_source());
+  // ES:EDI first, as processors do.
   const std::uint32_t b = TRY(run.read_destination());
+  const std::uint32_t a = TRY(run.read_source());
   run.x.set_flags(math::subtract(a, b, 0, run.width).flags);
   run.source.advance(run.step);
   run.destination.advance(run.step);
@@ -79,7 +80,6 @@ Guarded<Done> scan_string(StringRun& run) {
 Guarded<Done> input_string(StringRun& run) {
   Execution& x = run.x;
   const auto port_number = static_cast<std::uint16_t>(x.vcpu[Register::edx]);
-  TRY(check_port(x, port_number, run.width));
   // A port read has effects: whatever the write would raise comes first.
   const GuestLinear address =
       TRY(x.linear(Segment::es, run.destination.value(), run.width, Access::write));
@@ -93,7 +93,6 @@ Guarded<Done> input_string(StringRun& run) {
 Guarded<Done> output_string(StringRun& run) {
   Execution& x = run.x;
   const auto port_number = static_cast<std::uint16_t>(x.vcpu[Register::edx]);
-  TRY(check_port(x, port_number, run.width));
   const std::uint32_t value = TRY(run.read_source());
   x.environment.port_write(port_number, value, run.width);
   run.source.advance(run.step);
@@ -140,9 +139,11 @@ Guarded<Done> string(Execution& x) {
     case Operation::scas:
       return repeat(run, true, scan_string);
     case Operation::ins:
-      return repeat(run, false, input_string);
     case Operation::outs:
-      return repeat(run, false, output_string);
+      // The permission is asked for even if the count is 0.
+      TRY(check_port(x, static_cast<std::uint16_t>(x.vcpu[Register::edx]), width));
+      return repeat(run, false,
+                    x.instruction.operation == Operation::ins ? input_string : output_string);
     default:
       return x.unknown();
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "small_copy.hpp"
+
 namespace undercroft {
 
 namespace {
@@ -48,6 +50,7 @@ Walk GuestLinearMemory::walk(GuestLinear address) const {
 void GuestLinearMemory::flush() {
   for (Cached& entry : cache_) entry.allowed = 0;
   large_page_cached_ = false;
+  seen_version_ = memory_.version();
 }
 
 void GuestLinearMemory::flush_page(GuestLinear address) {
@@ -57,12 +60,9 @@ void GuestLinearMemory::flush_page(GuestLinear address) {
   if (entry.page_number == address.page_number()) entry.allowed = 0;
 }
 
-const GuestLinearMemory::Cached* GuestLinearMemory::cached(GuestLinear address, unsigned wanted) {
-  if (memory_.version() != seen_version_) {
-    flush();
-    seen_version_ = memory_.version();
-    return nullptr;
-  }
+inline const GuestLinearMemory::Cached* GuestLinearMemory::cached(GuestLinear address,
+                                                                  unsigned wanted) {
+  if (memory_.version() != seen_version_) flush();
   const Cached& entry = cache_[address.page_number() % cached_pages];
   if (entry.page_number != address.page_number() || !(entry.allowed & wanted)) return nullptr;
   return &entry;
@@ -75,6 +75,7 @@ Guarded<GuestLinearMemory::Translation> GuestLinearMemory::translate(GuestLinear
   Translation translation;
   if (const Cached* entry = cached(address, right(privilege, write))) {
     translation.cached = true;
+    translation.large = entry->large;
     translation.address = entry->physical + address.page_offset();
   } else {
     translation.walk = walk(address);
@@ -83,6 +84,7 @@ Guarded<GuestLinearMemory::Translation> GuestLinearMemory::translate(GuestLinear
           Exception::page_fault(address, error_code(translation.walk, access, privilege))};
     translation.address = translation.walk.address;
     translation.above_4_gb = translation.walk.above_4_gb;
+    translation.large = translation.walk.page_bytes != page_size;
   }
   if (absent_ == AbsentMemory::faults &&
       (translation.above_4_gb ||
@@ -107,10 +109,7 @@ Guarded<GuestLinearMemory::Span> GuestLinearMemory::translate_span(GuestLinear a
 // Sets A and D as the access needs, and keeps the translation.
 void GuestLinearMemory::commit(GuestLinear address, const Translation& translation, bool write,
                                Privilege privilege) {
-  if (!translation.cached) {
-    set_accessed_dirty(memory_, translation.walk, write);
-    if (translation.walk.page_bytes != page_size) large_page_cached_ = true;
-  }
+  if (!translation.cached) set_accessed_dirty(memory_, translation.walk, write);
   if (!translation.above_4_gb) remember(address, translation, write, privilege);
 }
 
@@ -126,15 +125,14 @@ void GuestLinearMemory::remember(GuestLinear address, const Translation& transla
   const auto readable = memory_.direct_frame(physical, false);
   const bool writable = write && memory_.direct_frame(physical, true);
   // direct_frame may have given the page a frame, which ends what is cached.
-  if (memory_.version() != seen_version_) {
-    flush();
-    seen_version_ = memory_.version();
-  }
+  if (memory_.version() != seen_version_) flush();
   Cached& entry = cache_[address.page_number() % cached_pages];
   if (!entry.allowed || entry.page_number != address.page_number() || entry.physical != physical)
     entry = {};
   entry.page_number = address.page_number();
   entry.physical = physical;
+  entry.large = translation.large;
+  large_page_cached_ |= translation.large;
   entry.allowed = static_cast<std::uint8_t>(entry.allowed | rights_implied(privilege, write));
   entry.direct_read = readable.has_value();
   if (write) entry.direct_write = writable;
@@ -146,17 +144,9 @@ std::uint32_t GuestLinearMemory::read_part(const Translation& translation, unsig
   return memory_.read(translation.address, bytes);
 }
 
-// A read with the rights of `access`. A is set, D is not.
-Guarded<std::uint32_t> GuestLinearMemory::read_as(PageAccess access, GuestLinear address,
-                                                  unsigned size, Privilege privilege) {
-  if (size <= left_in_page(address)) {
-    const Cached* entry = cached(address, right(privilege, access == PageAccess::write));
-    if (entry && entry->direct_read) {
-      std::uint32_t value = 0;
-      std::memcpy(&value, slots().map(entry->host).bytes() + address.page_offset(), size);
-      return value;
-    }
-  }
+// A read with the rights of `access`, not straight from a cached page. A is set, D is not.
+Guarded<std::uint32_t> GuestLinearMemory::read_slowly(PageAccess access, GuestLinear address,
+                                                      unsigned size, Privilege privilege) {
   const Span span = TRY(translate_span(address, size, access, privilege));
   commit_span(address, span, false, privilege);
   const std::uint32_t low = read_part(span.first, span.first_bytes);
@@ -164,31 +154,39 @@ Guarded<std::uint32_t> GuestLinearMemory::read_as(PageAccess access, GuestLinear
   return low | read_part(span.second, span.second_bytes) << (8 * span.first_bytes);
 }
 
-Guarded<std::uint32_t> GuestLinearMemory::read(GuestLinear address, unsigned size,
-                                               Privilege privilege) {
-  return read_as(PageAccess::read, address, size, privilege);
-}
-
-// D stays as it is: the write that follows sets it, unless something between faults.
-Guarded<std::uint32_t> GuestLinearMemory::read_to_modify(GuestLinear address, unsigned size,
-                                                         Privilege privilege) {
-  return read_as(PageAccess::write, address, size, privilege);
-}
-
-Guarded<Done> GuestLinearMemory::write(GuestLinear address, std::uint32_t value, unsigned size,
-                                       Privilege privilege) {
-  if (size <= left_in_page(address)) {
-    const Cached* entry = cached(address, right(privilege, true));
-    if (entry && entry->direct_write) {
-      std::memcpy(slots().map(entry->host).bytes() + address.page_offset(), &value, size);
-      return Done{};
-    }
-  }
+Guarded<Done> GuestLinearMemory::write_slowly(GuestLinear address, std::uint32_t value,
+                                              unsigned size, Privilege privilege) {
   const Span span = TRY(translate_span(address, size, PageAccess::write, privilege));
   commit_span(address, span, true, privilege);
   if (!span.first.above_4_gb) memory_.write(span.first.address, value, span.first_bytes);
   if (span.second_bytes != 0 && !span.second.above_4_gb)
     memory_.write(span.second.address, value >> (8 * span.first_bytes), span.second_bytes);
+  return Done{};
+}
+
+Guarded<std::uint32_t> GuestLinearMemory::read(GuestLinear address, unsigned size,
+                                               Privilege privilege) {
+  const Cached* entry = cached(address, right(privilege, false));
+  if (entry && entry->direct_read && size <= left_in_page(address))
+    return load_bytes(slots().map(entry->host).bytes() + address.page_offset(), size);
+  return read_slowly(PageAccess::read, address, size, privilege);
+}
+
+// D stays as it is: the write that follows sets it, unless something between faults.
+Guarded<std::uint32_t> GuestLinearMemory::read_to_modify(GuestLinear address, unsigned size,
+                                                         Privilege privilege) {
+  const Cached* entry = cached(address, right(privilege, true));
+  if (entry && entry->direct_read && size <= left_in_page(address))
+    return load_bytes(slots().map(entry->host).bytes() + address.page_offset(), size);
+  return read_slowly(PageAccess::write, address, size, privilege);
+}
+
+Guarded<Done> GuestLinearMemory::write(GuestLinear address, std::uint32_t value, unsigned size,
+                                       Privilege privilege) {
+  const Cached* entry = cached(address, right(privilege, true));
+  if (!entry || !entry->direct_write || size > left_in_page(address))
+    return write_slowly(address, value, size, privilege);
+  store_bytes(slots().map(entry->host).bytes() + address.page_offset(), value, size);
   return Done{};
 }
 

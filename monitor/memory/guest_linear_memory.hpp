@@ -48,6 +48,7 @@ class GuestLinearMemory final : public LinearMemory {
     std::uint8_t allowed = 0;  // a bit for each Privilege and whether it writes; 0: nothing cached
     bool direct_read = false;
     bool direct_write = false;
+    bool large = false;        // a piece of a large page
     GuestPhysical physical{};  // of the page
     HostPhysical host{};       // of the page, if direct
   };
@@ -56,6 +57,7 @@ class GuestLinearMemory final : public LinearMemory {
     GuestPhysical address{};
     bool cached = false;      // A and D are set already
     bool above_4_gb = false;  // nothing answers there
+    bool large = false;       // in a large page
     Walk walk{};              // unless cached
   };
   // An access of one or two pages.
@@ -70,7 +72,11 @@ class GuestLinearMemory final : public LinearMemory {
   void commit(GuestLinear, const Translation&, bool write, Privilege);
   void commit_span(GuestLinear, const Span&, bool write, Privilege);
   void remember(GuestLinear, const Translation&, bool write, Privilege);
-  Guarded<std::uint32_t> read_as(PageAccess, GuestLinear, unsigned size, Privilege);
+  // Kept out of line, so that a cached access stays short.
+  [[gnu::noinline]] Guarded<std::uint32_t> read_slowly(PageAccess, GuestLinear, unsigned size,
+                                                       Privilege);
+  [[gnu::noinline]] Guarded<Done> write_slowly(GuestLinear, std::uint32_t value, unsigned size,
+                                               Privilege);
   std::uint32_t read_part(const Translation&, unsigned bytes);
   static constexpr unsigned cached_pages = 64;
 

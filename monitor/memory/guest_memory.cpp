@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "small_copy.hpp"
+
 namespace undercroft {
 
 namespace {
@@ -64,9 +66,7 @@ FrameEntry GuestMemory::restored_entry(GuestPhysical address) {
 std::uint32_t GuestMemory::read_in_page(GuestPhysical address, unsigned size) {
   const FrameEntry entry = restored_entry(address);
   if (has_machine_frame(entry.kind)) {
-    std::uint32_t value = 0;
-    std::memcpy(&value, slots_.map(entry.frame).bytes() + address.page_offset(), size);
-    return value;
+    return load_bytes(slots_.map(entry.frame).bytes() + address.page_offset(), size);
   }
   if (entry.kind != FrameKind::device) return all_ones(size);
   // Three bytes are what is left of an access that crosses a page: the bus splits it.
@@ -77,7 +77,7 @@ std::uint32_t GuestMemory::read_in_page(GuestPhysical address, unsigned size) {
 void GuestMemory::write_in_page(GuestPhysical address, std::uint32_t value, unsigned size) {
   const FrameEntry entry = restored_entry(address);
   if (entry.kind == FrameKind::ram) {
-    std::memcpy(slots_.map(entry.frame).bytes() + address.page_offset(), &value, size);
+    store_bytes(slots_.map(entry.frame).bytes() + address.page_offset(), value, size);
     tell(entry.watchers, address, size);
   } else if (entry.kind == FrameKind::device) {
     if (size == 3) {

@@ -1,0 +1,26 @@
+// What the boot loader told, and the test's own entry.
+#pragma once
+
+#include "cpu.hpp"
+
+namespace guest {
+
+struct BootInformation {
+  u32 flags, memory_lower, memory_upper, boot_device, command_line, module_count, modules,
+      symbols[4], map_length, map_address;
+};
+struct [[gnu::packed]] MapEntry {
+  u32 size;
+  u64 base, length;
+  u32 type;
+};
+
+// Whether the command line holds this word.
+bool option(const char* word);
+const BootInformation& boot_information();
+
+}  // namespace guest
+
+// Each test kernel defines these.
+extern const char* const test_name;
+void test();

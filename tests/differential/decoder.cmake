@@ -13,3 +13,11 @@ target_link_libraries(decoder_oracle PUBLIC ${ZYDIS_LIBRARY})
 add_executable(decoder_generated decoder_generated_test.cpp)
 target_link_libraries(decoder_generated PRIVATE decoder_oracle GTest::gtest_main)
 add_test(NAME decoder_generated COMMAND decoder_generated --gtest_brief=1)
+
+# Over the whole text of a real kernel, once croft has fetched one.
+add_executable(decoder_text decoder_text.cpp)
+target_link_libraries(decoder_text PRIVATE decoder_oracle)
+add_test(NAME decoder_kernel_text
+         COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/kernel_text.py
+                 $<TARGET_FILE:decoder_text> ${CMAKE_SOURCE_DIR}/cache)
+set_tests_properties(decoder_kernel_text PROPERTIES SKIP_RETURN_CODE 77)

@@ -1,5 +1,6 @@
 #include "decoder_oracle.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -13,7 +14,7 @@ namespace {
 std::string hex(std::span<const std::uint8_t> bytes) {
   std::string text;
   char buffer[4];
-  for (std::uint8_t byte : bytes) {
+  for (std::uint8_t byte : bytes.first(std::min<std::size_t>(bytes.size(), 15))) {
     std::snprintf(buffer, sizeof buffer, "%02x ", byte);
     text += buffer;
   }
@@ -227,16 +228,19 @@ const char* compare_operands(const Instruction& ours, const ZydisAnswer& answer)
   return nullptr;
 }
 
-// PUSH, CALL and their kin: a hidden memory operand by ESP. Zydis shows none for far transfers,
-// whose frames depend on the privilege level.
+// PUSH, CALL and their kin: a hidden memory operand by ESP. Zydis shows none for software
+// interrupts, which push by way of the IDT.
 const char* compare_stack(const Instruction& ours, const ZydisAnswer& answer) {
   bool stack = false;
   for (unsigned i = 0; i < answer.instruction.operand_count; ++i) {
     const ZydisDecodedOperand& theirs = answer.operands[i];
     stack |= theirs.type == ZYDIS_OPERAND_TYPE_MEMORY &&
              theirs.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+             ours.operation != Operation::xlat && !ours.is_string() && !ours.is_native() &&
              theirs.mem.segment == ZYDIS_REGISTER_SS;
   }
+  stack |= answer.instruction.meta.category == ZYDIS_CATEGORY_INTERRUPT &&
+           ours.operation != Operation::bound;
   return ours.accesses_stack() == stack ? nullptr : "stack";
 }
 

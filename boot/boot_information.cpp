@@ -3,6 +3,7 @@
 namespace undercroft::boot {
 namespace {
 
+using std::string_view_literals::operator""sv;
 using Outcome = Result<Done, const char*>;
 
 // Little-endian fields at physical addresses.
@@ -78,6 +79,30 @@ constexpr std::uint32_t flag_memory = 1u << 0, flag_command_line = 1u << 2;
 constexpr std::uint32_t flag_modules = 1u << 3, flag_memory_map = 1u << 6;
 constexpr std::uint32_t upper_memory = 8, command_line = 16, module_count = 20, modules = 24;
 constexpr std::uint32_t map_length = 44, map_address = 48;
+constexpr std::uint32_t flag_loader_name = 1u << 9, loader_name = 64;
+
+// QEMU and GRUB Legacy put the file's name before the arguments; GRUB 2 does not.
+bool puts_file_names(Fields fields, std::uint32_t info) {
+  if (!(fields.u32(info) & flag_loader_name)) return false;
+  const std::uint32_t at = fields.u32(info + loader_name);
+  for (const std::string_view known : {std::string_view("qemu\0", 5), "GNU GRUB 0."sv}) {
+    std::uint32_t same = 0;
+    while (same < known.size() && fields.u8(at + same) == static_cast<std::uint8_t>(known[same])) {
+      ++same;
+    }
+    if (same == known.size()) return true;
+  }
+  return false;
+}
+
+void drop_first_word(const BootInformation& info, TextReference& text) {
+  const std::string_view whole = info.text(text);
+  const std::size_t blank = whole.find(' ');
+  const auto dropped =
+      static_cast<std::uint16_t>(blank == std::string_view::npos ? whole.size() : blank + 1);
+  text.start = static_cast<std::uint16_t>(text.start + dropped);
+  text.length = static_cast<std::uint16_t>(text.length - dropped);
+}
 
 Outcome read_modules(Collector& collect, std::uint32_t info) {
   const Fields fields = collect.fields();
@@ -115,6 +140,13 @@ Outcome read(Collector& collect, std::uint32_t info) {
     collect.out().command_line = TRY(collect.text(at, reach(at)));
   }
   if (flags & flag_modules) TRY(read_modules(collect, info));
+  if (puts_file_names(fields, info)) {
+    BootInformation& out = collect.out();
+    drop_first_word(out, out.command_line);
+    for (unsigned i = 0; i < out.module_count; ++i) {
+      drop_first_word(out, out.modules[i].command_line);
+    }
+  }
   if (flags & flag_memory_map) return read_map(collect, info);
   if (!(flags & flag_memory)) return Failure{"multiboot flags: no memory map"};
   TRY(collect.range(0, std::uint64_t{fields.u32(info + 4)} * 1024, usable_memory));

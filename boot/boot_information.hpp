@@ -47,6 +47,8 @@ struct BootInformation {
   std::array<BootModule, max_modules> modules{};
   std::array<MemoryRange, max_ranges> memory{};
   unsigned text_used = 0, module_count = 0, memory_count = 0;
+  // Command lines hold no file name; some multiboot 1 loaders put one first, which is left out
+  // here.
   TextReference command_line{};
   unsigned multiboot_version = 0;
 

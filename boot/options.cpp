@@ -114,24 +114,15 @@ Problem set_option(Options& options, std::string_view word) {
   return "is not an option of Undercroft";
 }
 
-bool is_file_name(std::string_view word) {
-  return word.starts_with('/') ||
-         (word.find('=') == std::string_view::npos && word.ends_with(".elf"));
-}
-
 }  // namespace
 
 Result<Options, OptionError> parse_options(std::string_view command_line) {
   Options options;
-  bool first = true;
   while (!command_line.empty()) {
     const std::size_t end = command_line.find(' ');
     const std::string_view word = command_line.substr(0, end);
     command_line.remove_prefix(end == std::string_view::npos ? command_line.size() : end + 1);
     if (word.empty()) continue;
-    const bool skip = first && is_file_name(word);
-    first = false;
-    if (skip) continue;
     if (const Problem problem = set_option(options, word)) {
       return Failure{OptionError{word, problem}};
     }

@@ -35,8 +35,7 @@ struct OptionError {
   const char* reason = "";
 };
 
-// Handles QEMU's habit of putting the file name first: a first word that begins with '/', or has no
-// '=' and ends in ".elf", is left out. The error's word lies within the command line.
+// The error's word lies within the command line.
 Result<Options, OptionError> parse_options(std::string_view command_line);
 
 }  // namespace undercroft::boot

@@ -3,7 +3,6 @@
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine.hpp"
 #include "arch/x86/machine_exit.hpp"
-#include "arch/x86/panic.hpp"
 #include "boot_information.hpp"
 #include "monitor/inspect/format.hpp"
 #include "options.hpp"
@@ -65,7 +64,7 @@ extern "C" [[noreturn]] void start(std::uint32_t magic, std::uint32_t address) {
   if (options.value().window) machine.move_window(*options.value().window);
 
   if (options.value().selftest) run_selftest(machine);
-  refuse(machine, "boot modules", "no guest kernel");
+  run_guest(machine, information, options.value());
 }
 
 }  // namespace undercroft::boot

@@ -50,6 +50,8 @@ void Machine::initialise() {
 }
 
 void Machine::initialise_processor() {
+  write_cr0(cr0_ = fixed_cr0);
+  write_cr4(cr4_ = 0);
   const CpuidLeaf highest = cpuid(0, 0);
   const CpuidLeaf features = cpuid(1, 0);
   if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
@@ -70,10 +72,9 @@ void Machine::load_root(HostPhysical root) { write_cr3(root.value()); }
 void Machine::flush_page(HostLinear address) { invalidate_linear(address.value()); }
 
 void Machine::flush_all() {
-  const std::uint32_t cr4_value = read_cr4();
-  if (cr4_value & cr4::page_global_enable) {
-    write_cr4(cr4_value & ~cr4::page_global_enable);
-    write_cr4(cr4_value);
+  if (cr4_ & cr4::page_global_enable) {
+    write_cr4(cr4_ & ~cr4::page_global_enable);
+    write_cr4(cr4_);
   } else {
     write_cr3(read_cr3());
   }
@@ -91,10 +92,14 @@ void Machine::move_window(HostLinear base) {
   flush_all();
 }
 
+// Control register writes are slow; most calls change nothing.
 void Machine::set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) {
-  write_cr0(fixed_cr0 | (guest_cr0 & guest_cr0_bits));
-  const std::uint32_t kept = read_cr4() & cr4::page_global_enable;
-  write_cr4(kept | (guest_cr4 & cr4_offered_));
+  const std::uint32_t new_cr0 = fixed_cr0 | (guest_cr0 & guest_cr0_bits);
+  const std::uint32_t new_cr4 = (cr4_ & cr4::page_global_enable) | (guest_cr4 & cr4_offered_);
+  if (new_cr0 != cr0_) write_cr0(new_cr0);
+  if (new_cr4 != cr4_) write_cr4(new_cr4);
+  cr0_ = new_cr0;
+  cr4_ = new_cr4;
 }
 
 std::uint64_t Machine::time_stamp() { return read_time_stamp(); }

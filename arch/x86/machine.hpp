@@ -1,5 +1,5 @@
-// The machine under the monitor: implements Processor, Clock's and Console's owner, and everything
-// else that is hardware. There is one.
+// The machine under the monitor: implements Processor and Console, and owns
+// everything else that is hardware. There is one.
 #pragma once
 
 #include "host_interrupts.hpp"
@@ -58,7 +58,8 @@ class Machine final : public Processor, public Console {
   Keyboard keyboard_;
   Screen screen_;
   HostLinear base_ = HostPaging::default_base;
-  std::uint32_t cr4_offered_ = 0;  // of the bits that a guest may have, those the processor knows
+  std::uint32_t cr0_ = 0, cr4_ = 0;  // what the registers hold
+  std::uint32_t cr4_offered_ = 0;    // of the bits that a guest may have, those the processor knows
 };
 
 // Trap handlers have no other way to find it.

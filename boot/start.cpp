@@ -6,6 +6,7 @@
 #include "boot_information.hpp"
 #include "monitor/inspect/format.hpp"
 #include "options.hpp"
+#include "run_guest.hpp"
 #include "selftest.hpp"
 
 namespace undercroft::boot {

@@ -31,9 +31,9 @@ class Environment {
   virtual std::uint32_t cr4_allowed() const = 0;
 
   // Called after the register has been set in the Vcpu.
-  virtual void paging_changed(const Vcpu&) = 0;      // CR0.PG/WP/PE, CR4.PSE/PAE/PGE
-  virtual void page_root_loaded(const Vcpu&) = 0;    // CR3 written, also with the same value
-  virtual void page_invalidated(GuestLinear) = 0;    // INVLPG
+  virtual void paging_changed(const Vcpu&) = 0;             // CR0.PG/WP/PE, CR4.PSE/PAE/PGE
+  virtual void page_root_loaded(const Vcpu&) = 0;           // CR3 written, also with the same value
+  virtual void page_invalidated(GuestLinear) = 0;           // INVLPG
   virtual void descriptor_tables_changed(const Vcpu&) = 0;  // GDTR or LDTR loaded
   virtual void fpu_control_changed(const Vcpu&) = 0;        // CR0.TS/EM/MP/NE, CR4.OSFXSR...
   virtual void debug_registers_changed(const Vcpu&) = 0;    // DR0 to DR7 written

@@ -113,7 +113,7 @@ struct Delivery {
 // halted and the interrupt shadow are cleared. vcpu.eip is the instruction that faulted or is to
 // run next; for software events the instruction itself, so that a fault on the way returns to it.
 // An exception met on the way is delivered instead, or combined with the first. CR2 is set for #PF,
-// DR6 and DR7.GD for #DB. After a triple fault the Vcpu is as before the last attempt.
+// DR6 and DR7.GD for #DB. After a triple fault the Vcpu is as before but for CR2, DR6 and DR7.GD.
 Delivery deliver(Vcpu&, LinearMemory&, Environment&, Event);
 
 }  // namespace undercroft

@@ -27,4 +27,14 @@ class Console {
   ~Console() = default;
 };
 
+// Input for the guest that has arrived from the host. False: there is none.
+class HostInput {
+ public:
+  virtual bool read_serial(std::uint8_t& byte) = 0;
+  virtual bool read_keyboard(std::uint8_t& scan_code) = 0;
+
+ protected:
+  ~HostInput() = default;
+};
+
 }  // namespace undercroft

@@ -20,19 +20,19 @@ inline constexpr std::uint32_t host_interrupt_base = 0x20;
 // Everything that the nexus loads when it enters the guest and stores when the guest traps. The
 // offsets are known to arch/x86/nexus.S and asserted there.
 struct GuestContext {
-  std::uint32_t nmi_frame[3];  // room for an NMI that comes while a trap is being stored below
-  std::uint32_t gs, fs, es, ds;                             // hardware selectors
+  std::uint32_t nmi_frame[3];    // room for an NMI that comes while a trap is being stored below
+  std::uint32_t gs, fs, es, ds;  // hardware selectors
   std::uint32_t edi, esi, ebp, unused_esp, ebx, edx, ecx, eax;  // PUSHA's order
-  std::uint32_t vector, error_code;                         // the trap; error_code 0 if it has none
-  std::uint32_t eip, cs, eflags, esp, ss;                   // IRET's order
-  std::uint32_t v86_es, v86_ds, v86_fs, v86_gs;             // if eflags.VM is set
-  std::uint32_t fault_address;                              // CR2, valid for #PF
+  std::uint32_t vector, error_code;              // the trap; error_code 0 if it has none
+  std::uint32_t eip, cs, eflags, esp, ss;        // IRET's order
+  std::uint32_t v86_es, v86_ds, v86_fs, v86_gs;  // if eflags.VM is set
+  std::uint32_t fault_address;                   // CR2, valid for #PF
 };
 
 // vector of a trap that stands for: loading one of the guest's selectors failed on the way in.
-// error_code holds the selector error code; nothing of the guest has run. A page fault on the way in
-// (the processor sets an accessed bit in a read-only table) is vector 14 with cs, eip and the rest as
-// they were given, error_code bit 2 clear.
+// error_code holds the selector error code; nothing of the guest has run. A page fault on the way
+// in (the processor sets an accessed bit in a read-only table) is vector 14 with cs, eip and the
+// rest as they were given, error_code bit 2 clear.
 inline constexpr std::uint32_t trap_entry_failed = 0x100;
 
 // GDT indices that the monitor uses in both images, DPL 0 unless said otherwise.
@@ -71,15 +71,16 @@ class Processor {
   virtual void move_window(HostLinear base) = 0;
 
   // The descriptor tables that the processor uses in each view, 8192 entries each, writable here.
-  // cache_code, cpu_page and the monitor's own entries are kept by the implementation, also when the
-  // window moves; the rest belongs to segment/. The guest sees both read-only but for the GDT's last
-  // page (indices 7680 up): the processor writes busy bits there.
+  // cache_code, cpu_page and the monitor's own entries are kept by the implementation, also when
+  // the window moves; the rest belongs to segment/. The guest sees both read-only but for the GDT's
+  // last page (indices 7680 up): the processor writes busy bits there.
   virtual std::span<std::uint64_t, 8192> gdt_image(View) = 0;
   virtual std::span<std::uint64_t, 8192> ldt_image(View) = 0;
   // The limit of the hardware LDT (image in use: the view's); 0 entries mean a null LDTR.
   virtual void set_ldt_entries(unsigned count) = 0;
 
-  // CR0.TS/EM/MP/NE, CR4.OSFXSR/OSXMMEXCPT/TSD/UMIP as the guest wants them; other bits are ignored.
+  // CR0.TS/EM/MP/NE, CR4.OSFXSR/OSXMMEXCPT/TSD/UMIP as the guest wants them; other bits are
+  // ignored.
   virtual void set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) = 0;
 
   virtual std::uint64_t time_stamp() = 0;  // RDTSC

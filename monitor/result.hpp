@@ -39,9 +39,9 @@ class [[nodiscard]] Result {
 
 // Yields the value of a Result, or returns its error from the enclosing function. A statement
 // expression, since no function can return on its caller's behalf.
-#define TRY(expression)                                                      \
-  ({                                                                         \
-    auto try_result_ = (expression);                                         \
+#define TRY(expression)                                                       \
+  ({                                                                          \
+    auto try_result_ = (expression);                                          \
     if (!try_result_.ok()) return ::undercroft::Failure{try_result_.error()}; \
-    try_result_.value();                                                     \
+    try_result_.value();                                                      \
   })

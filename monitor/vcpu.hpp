@@ -120,7 +120,7 @@ struct Vcpu {
   std::uint32_t cr2 = 0;
   std::uint32_t cr3 = 0;
   std::uint32_t cr4 = 0;
-  std::array<std::uint64_t, 4> pdptes{};  // PAE, latched at CR3 load
+  std::array<std::uint64_t, 4> pdptes{};       // PAE, latched at CR3 load
   std::array<std::uint32_t, 4> breakpoints{};  // DR0 to DR3
   std::uint32_t dr6 = 0xffff0ff0;
   std::uint32_t dr7 = 0x400;

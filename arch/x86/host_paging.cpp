@@ -17,7 +17,6 @@ constexpr std::uint32_t cache_disable = 0x010;
 constexpr std::uint32_t touched = 0x060;
 constexpr std::uint32_t supervisor_read = present | touched;
 constexpr std::uint32_t supervisor_write = present | writable | touched;
-constexpr std::uint32_t user_read = present | user | touched;
 constexpr std::uint32_t user_write = present | user | writable | touched;
 
 constexpr std::uint32_t screen_physical = 0xb8000;
@@ -63,11 +62,13 @@ void map_descriptor_tables(PageTable& table, View view) {
             supervisor_read);
 }
 
-void map_user_ranges(PageTable& table) {
+// The monitor reads them in every view; the guest only where its kernel runs.
+void map_cache(PageTable& table, View view) {
+  const std::uint32_t to_user = view == View::kernel ? user : 0;
   map_range(table, window::cpu_page, window::cpu_page + page_size,
-            physical_of_offset(window::cpu_page), user_write);
+            physical_of_offset(window::cpu_page), supervisor_write | to_user);
   map_range(table, window::jump_table, window::cache_end, physical_of_offset(window::jump_table),
-            user_read);
+            supervisor_read | to_user);
 }
 
 constexpr unsigned directory_index(HostLinear base) { return base.value() >> 22; }
@@ -81,8 +82,8 @@ void HostPaging::build() {
     map_descriptor_tables(table, view);
     map_range(table, window::screen, window::screen + page_size, HostPhysical(screen_physical),
               supervisor_write | cache_disable);
+    map_cache(table, view);
   }
-  map_user_ranges(window_table(View::kernel));
 
   map_window(default_base);
   map_range(identity_table, 0, window::size, HostPhysical(0), supervisor_write);

@@ -36,7 +36,7 @@ Guarded<Done> pop_all(Execution& x) {
   constexpr unsigned esp = static_cast<unsigned>(Register::esp);
   std::array<std::uint32_t, 8> values{};
   for (unsigned i = 0; i < 8; ++i) {
-    if (7 - i != esp) values[7 - i] = TRY(x.peek(i * size, size));
+    values[7 - i] = TRY(x.peek(i * size, size));  // ESP's slot is read too, then skipped
   }
   for (unsigned i = 0; i < 8; ++i) {
     if (i != esp) x.set_register(i, values[i], size);

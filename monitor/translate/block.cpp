@@ -118,6 +118,7 @@ class BlockTranslator {
   // A direct jump that starts as an exit and is chained later.
   void branch_to(std::uint32_t target) {
     const std::uint32_t place = out_.jump(out_.here() + 5);
+    point(PointState::atomic);
     exit(ExitKind::branch);
     out_.word(target);
     out_.word(place);

@@ -1,0 +1,213 @@
+#include "run_guest.hpp"
+
+#include <new>
+#include <optional>
+
+#include "arch/x86/host_clock.hpp"
+#include "arch/x86/image_layout.hpp"
+#include "arch/x86/machine_exit.hpp"
+#include "guest_loader/guest_loader.hpp"
+#include "monitor/inspect/autopsy.hpp"
+#include "monitor/inspect/format.hpp"
+#include "monitor/inspect/statistics.hpp"
+#include "monitor/memory/guest_ram.hpp"
+#include "monitor/monitor.hpp"
+
+namespace undercroft::boot {
+namespace {
+
+constexpr std::uint32_t megabyte = 0x100000;
+constexpr std::uint64_t least_guest_memory = 2 * megabyte;
+// For shadow tables, the frame table and what a guest's exits need.
+constexpr std::uint64_t kept_for_monitor = 24ull * megabyte;
+// Devices stand above.
+constexpr std::uint64_t most_guest_memory = 3072ull * megabyte;
+
+// A place in the image for an object that is made when the machine runs: there is neither a heap
+// nor stack enough. It is never destroyed.
+template <class T>
+class Place {
+ public:
+  template <class... Arguments>
+  T& make(Arguments&&... arguments) {
+    return *new (storage_) T(static_cast<Arguments&&>(arguments)...);
+  }
+
+ private:
+  alignas(T) std::byte storage_[sizeof(T)];
+};
+
+class SerialSink final : public CharacterSink {
+ public:
+  explicit SerialSink(x86::Serial& serial) : serial_(serial) {}
+  void put(std::uint8_t byte) override { serial_.put(byte); }
+
+ private:
+  x86::Serial& serial_;
+};
+
+class MachineInput final : public HostInput {
+ public:
+  explicit MachineInput(x86::Machine& machine) : machine_(machine) {}
+  bool read_serial(std::uint8_t& byte) override { return machine_.serial().read(byte); }
+  bool read_keyboard(std::uint8_t& code) override { return machine_.keyboard().read(code); }
+
+ private:
+  x86::Machine& machine_;
+};
+
+// Silent unless asked: Linux probes dozens of ports.
+class ConsoleDeviceLog final : public DeviceLog {
+ public:
+  ConsoleDeviceLog(Console& console, bool wanted) : console_(console), wanted_(wanted) {}
+  void unclaimed_read(std::uint16_t port, unsigned size) override {
+    if (!wanted_) return;
+    print(console_, "undercroft: port {x4}: nothing answers ({} bytes read)\n", port, size);
+  }
+  void unclaimed_write(std::uint16_t port, std::uint32_t value, unsigned size) override {
+    if (!wanted_) return;
+    print(console_, "undercroft: port {x4}: nothing answers ({} bytes, {x} written)\n", port, size,
+          value);
+  }
+
+ private:
+  Console& console_;
+  bool wanted_;
+};
+
+using ModuleSources = std::array<std::optional<MachineBytes>, BootInformation::max_modules>;
+
+constinit Place<MappingSlots> slots_place;
+constinit Place<FramePool> pool_place;
+constinit Place<Pc> pc_place;
+constinit Place<Vm> vm_place;
+constinit Place<Monitor> monitor_place;
+constinit Place<ModuleSources> sources_place;
+
+[[noreturn]] void refuse(Console& out, std::string_view what, std::string_view reason) {
+  print(out, "undercroft: {}: {}\n", what, reason);
+  x86::exit_machine(x86::ExitCode::boot_refused);
+}
+
+// Memory below 1 MB is left alone: firmware keeps things there.
+void fill_pool(Console& out, FramePool& pool, const BootInformation& information) {
+  bool fits = pool.reserve_range(HostPhysical(0), megabyte) &&
+              pool.reserve_range(HostPhysical(window::image_physical), window::cache_end);
+  for (unsigned i = 0; i < information.module_count; ++i) {
+    const BootModule& module = information.modules[i];
+    fits = fits && pool.reserve_range(module.start, module.end - module.start);
+  }
+  if (!fits) refuse(out, "boot modules", "there are too many");
+  for (unsigned i = 0; i < information.memory_count; ++i) {
+    const MemoryRange& range = information.memory[i];
+    if (range.type != usable_memory || range.base >= 1ull << 32) continue;
+    if (!pool.add_range(HostPhysical(static_cast<std::uint32_t>(range.base)), range.length)) {
+      print(out, "undercroft: memory map: some of it is left unused\n");
+    }
+  }
+}
+
+std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Options& options) {
+  const std::uint64_t free = std::uint64_t{pool.free_frames()} * page_size;
+  const std::uint64_t available = free > kept_for_monitor ? free - kept_for_monitor : 0;
+  std::uint64_t size = options.guest_memory != 0 ? options.guest_memory : available;
+  if (size > most_guest_memory) size = most_guest_memory;
+  size &= ~std::uint64_t{megabyte - 1};
+  if (size > available || size < least_guest_memory) {
+    print(out,
+          "undercroft: mem: {} MB for the guest, but {} MB are free beside the monitor's; "
+          "2 MB is the least\n",
+          size / megabyte, available / megabyte);
+    x86::exit_machine(x86::ExitCode::boot_refused);
+  }
+  return size;
+}
+
+Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
+          std::uint64_t ram_bytes) {
+  std::array<GuestModule, BootInformation::max_modules> modules{};
+  ModuleSources& sources = sources_place.make();
+  for (unsigned i = 0; i < information.module_count; ++i) {
+    const BootModule& module = information.modules[i];
+    sources[i].emplace(slots, module.start, module.end - module.start);
+    modules[i] = {&*sources[i], information.text(module.command_line)};
+  }
+  const auto map = standard_memory_map(ram_bytes);
+  LoaderRam ram(vm.memory, ram_bytes);
+  const auto loaded = load_guest(std::span(modules).first(information.module_count), map, ram);
+  if (!loaded) {
+    std::array<char, 200> text;
+    refuse(out, "guest", describe(loaded.error(), text));
+  }
+  print(out, "undercroft: guest: {}, {} MB, entry {x8}\n", name_of(loaded.value().format),
+        ram_bytes / megabyte, loaded.value().vcpu.eip);
+  return loaded.value().vcpu;
+}
+
+struct Ending {
+  std::uint8_t status;
+  const char* text;
+};
+
+Ending ending_of(const RunEnd& end) {
+  const auto code = [](x86::ExitCode c) { return static_cast<std::uint8_t>(c); };
+  switch (end.kind) {
+    case RunEnd::Kind::power_off:
+      return {code(x86::ExitCode::powered_off), "powered off"};
+    case RunEnd::Kind::halted:
+      return {code(x86::ExitCode::powered_off), "halted for ever"};
+    case RunEnd::Kind::reset:
+      return {code(x86::ExitCode::reset), "asked for a reset"};
+    case RunEnd::Kind::exit:
+      return {static_cast<std::uint8_t>(end.value), "wrote to the exit port"};
+    case RunEnd::Kind::triple_fault:
+      return {code(x86::ExitCode::triple_fault), "had a triple fault"};
+    case RunEnd::Kind::stopped:
+      return {code(x86::ExitCode::stopped), "was stopped"};
+  }
+  return {code(x86::ExitCode::panic), "ended without a reason"};
+}
+
+[[noreturn]] void finish(Console& out, Monitor& monitor, const RunEnd& end) {
+  const Ending ending = ending_of(end);
+  out.write("\n");
+  const bool failed = end.kind == RunEnd::Kind::stopped || end.kind == RunEnd::Kind::triple_fault;
+  if (failed) print_autopsy(out, monitor, end);
+  print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
+  print(out, "undercroft: the guest {}\n", ending.text);
+  x86::exit_machine(ending.status);
+}
+
+}  // namespace
+
+void run_guest(x86::Machine& machine, const BootInformation& information, const Options& options) {
+  if (information.module_count == 0) {
+    refuse(machine, "boot modules", "none is there; the first must be the guest's kernel");
+  }
+  auto& slots =
+      slots_place.make(reinterpret_cast<std::byte*>(window::mapping_slots), machine.slot_port());
+  auto& pool = pool_place.make(slots);
+  fill_pool(machine, pool, information);
+  const std::uint64_t ram_bytes = guest_memory_size(machine, pool, options);
+
+  SerialSink serial(machine.serial());
+  ConsoleDeviceLog log(machine, options.log != 0);
+  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_clock()}, machine.timer(),
+                           serial, serial, log);
+  auto& vm = vm_place.make(slots, pool, pc);
+  if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
+    refuse(machine, "mem", "not enough machine memory");
+  }
+  const Vcpu start = load(machine, vm, slots, information, ram_bytes);
+
+  MachineInput input(machine);
+  const MonitorOptions monitor_options{
+      options.engine == Engine::interpret, options.window_hop,
+      options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats};
+  const Monitor::Foundation foundation{machine, machine.timer(), input,
+                                       vm,      nullptr,         x86::physical_of_offset(0)};
+  auto& monitor = monitor_place.make(foundation, monitor_options);
+  finish(machine, monitor, monitor.run(start));
+}
+
+}  // namespace undercroft::boot

@@ -1,0 +1,69 @@
+#include "statistics.hpp"
+
+#include <string_view>
+
+#include "format.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr std::array<std::string_view, 20> vector_names{
+    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9",
+    "#TS", "#NP", "#SS", "#GP", "#PF", "#15", "#MF", "#AC", "#MC", "#XM"};
+constexpr std::array<std::string_view, 5> exit_names{"", "interpret", "branch", "indirect",
+                                                     "moved"};
+
+void print_vector(Console& console, unsigned vector, std::uint64_t count) {
+  if (vector < vector_names.size())
+    print(console, " {}={}", vector_names[vector], count);
+  else if (vector >= host_interrupt_base)
+    print(console, " irq{}={}", vector - host_interrupt_base, count);
+  else
+    print(console, " #{}={}", vector, count);
+}
+
+template <std::size_t n>
+void print_vectors(Console& console, std::string_view title,
+                   const std::array<std::uint64_t, n>& counts) {
+  console.write(title);
+  for (unsigned vector = 0; vector < n; ++vector) {
+    if (counts[vector]) print_vector(console, vector, counts[vector]);
+  }
+  console.write("\n");
+}
+
+}  // namespace
+
+void print_statistics(Console& console, const Statistics& s, const ShadowPaging::Counts& shadow,
+                      const TranslationCache::Counts& cache) {
+  console.write("-- statistics --\n");
+  print_vectors(console, "traps, kernel view:", s.traps[0]);
+  print_vectors(console, "traps, user view:", s.traps[1]);
+  console.write("page faults:");
+  for (unsigned cause = 0; cause < page_fault_cause_count; ++cause) {
+    if (s.page_faults[cause])
+      print(console, " {}={}", name_of(static_cast<PageFaultCause>(cause)), s.page_faults[cause]);
+  }
+  console.write("\nexits from the cache:");
+  for (unsigned kind = 1; kind < exit_names.size(); ++kind)
+    print(console, " {}={}", exit_names[kind], s.exits[kind]);
+  print(console,
+        "\nblocks: translated {}, instructions {}, chained {}, landings {}, dropped {}, "
+        "cache flushes {}\n",
+        cache.blocks, cache.instructions, cache.chained, cache.landings, cache.dropped,
+        cache.flushes);
+  print(console,
+        "shadow: fills {}, page-table writes {}, tables made {}, recycled {}, "
+        "entries cleared {}, frames protected {}\n",
+        shadow.fills, shadow.table_writes, shadow.tables_made, shadow.tables_recycled,
+        shadow.entries_cleared, shadow.protections);
+  print_vectors(console, "injected faults:", s.injected);
+  print(console, "interrupts delivered {}, descriptor writes {}, window migrations {}\n",
+        s.delivered_interrupts, s.descriptor_writes, s.migrations);
+  print(console,
+        "entries: translated {}, direct {}; instructions interpreted {}; root loads {}, "
+        "steps {}, idle {}\n",
+        s.translated_entries, s.direct_entries, s.interpreted, s.root_loads, s.steps, s.idle);
+}
+
+}  // namespace undercroft

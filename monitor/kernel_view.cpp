@@ -1,0 +1,277 @@
+// The guest's kernel in the translation cache: registers into the processor and back, exits, and
+// what a trap in the middle of a block means.
+#include <span>
+
+#include "monitor.hpp"
+#include "segment/shadow_descriptor.hpp"
+#include "window_layout.hpp"
+
+namespace undercroft {
+namespace {
+
+// What the guest's EFLAGS and the processor's have in common while translated code runs. IF is
+// virtual; IOPL, NT and TF are clear in both (see can_translate).
+constexpr std::uint32_t shared_flags =
+    eflags::arithmetic | eflags::direction | eflags::alignment_check | eflags::identification;
+
+constexpr bool is_boundary(const CachePoint& point) { return point.state == PointState::boundary; }
+
+}  // namespace
+
+void Monitor::run_translated() {
+  const auto address = block_at(vcpu_.eip);
+  if (!address) return interpret_one();  // raises what the fetch raises
+  run_in_cache(*address);
+}
+
+void Monitor::run_in_cache(std::uint32_t address) {
+  load_kernel_context(address);
+  Next next = Next::resume;
+  while (next == Next::resume) {
+    enter_view(View::kernel);
+    ++statistics_.translated_entries;
+    processor_.enter(context_);
+    next = kernel_trap();
+  }
+}
+
+// The block for the address, translated now if need be. Empty: its first byte cannot be fetched.
+std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
+  if (const auto found = cache_.find(eip)) return found;
+  std::array<std::uint8_t, 240> bytes;
+  const std::uint32_t in_page = page_size - (eip & page_mask);
+  const std::uint32_t wanted = in_page < bytes.size() ? in_page : bytes.size();
+  const GuestLinear linear(eip);
+  const auto fetched = linear_.fetch(linear, std::span(bytes).first(wanted), Privilege::supervisor);
+  if (!fetched) return std::nullopt;
+  const Walk walk = linear_.walk(linear);
+  if (!has_machine_frame(vm_.table.entry(walk.address).kind)) return std::nullopt;
+  if (!vm_.table.entry(walk.address).watchers.has(Watcher::translated_code)) {
+    vm_.table.watch(walk.address, Watcher::translated_code);
+    shadow_.write_protect(walk.address);
+  }
+  // A shadow entry for the page is what makes a change of its mapping known.
+  if (!shadow_.allows(linear, View::kernel, false)) {
+    shadow_.fill(linear, walk, View::kernel, walk.dirty);
+  }
+  note_code_slot(linear);
+  return cache_.translate(eip, walk.address.page_number(), std::span(bytes).first(fetched.value()));
+}
+
+void Monitor::load_kernel_context(std::uint32_t address) {
+  enter_view(View::kernel);
+  context_.eax = vcpu_[Register::eax];
+  context_.ecx = vcpu_[Register::ecx];
+  context_.edx = vcpu_[Register::edx];
+  context_.ebx = vcpu_[Register::ebx];
+  context_.esp = vcpu_[Register::esp];
+  context_.ebp = vcpu_[Register::ebp];
+  context_.esi = vcpu_[Register::esi];
+  context_.edi = vcpu_[Register::edi];
+  context_.eflags = (vcpu_.eflags & shared_flags) | eflags::interrupt | eflags::always_one;
+  context_.eip = address;
+  cpu_page_.interrupt_flag = vcpu_.eflags & eflags::interrupt;
+  cpu_page_.interrupt_pending = vm_.pc.interrupt_pending() ? eflags::interrupt : 0;
+  vcpu_.interrupt_shadow = InterruptShadow::none;
+  load_kernel_segments();
+}
+
+// Each register has a descriptor of its own, made from its cache.
+void Monitor::load_kernel_segments() {
+  const auto image = processor_.gdt_image(View::kernel);
+  for (unsigned s = 0; s < vcpu_.segments.size(); ++s) {
+    if (kernel_segments_[s] == vcpu_.segments[s]) continue;
+    kernel_segments_[s] = vcpu_.segments[s];
+    image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
+    cpu_page_.selectors[s] = vcpu_.segments[s].selector;
+  }
+  const auto hardware = [this](Segment s) {
+    const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(s);
+    return vcpu_[s].usable ? host_gdt::selector(index, 3) : 0;
+  };
+  context_.cs = host_gdt::selector(host_gdt::cache_code, 3);
+  context_.ss = hardware(Segment::ss);
+  context_.ds = hardware(Segment::ds);
+  context_.es = hardware(Segment::es);
+  context_.fs = hardware(Segment::fs);
+  context_.gs = host_gdt::selector(host_gdt::cpu_page, 3);
+}
+
+// Makes the Vcpu what it is at the point, giving back what a sequence has borrowed.
+void Monitor::save_kernel_context(const CachePoint& point) {
+  vcpu_[Register::eax] = context_.eax;
+  vcpu_[Register::ecx] = context_.ecx;
+  vcpu_[Register::edx] = context_.edx;
+  vcpu_[Register::ebx] = context_.ebx;
+  vcpu_[Register::esp] = context_.esp;
+  vcpu_[Register::ebp] = context_.ebp;
+  vcpu_[Register::esi] = context_.esi;
+  vcpu_[Register::edi] = context_.edi;
+  switch (point.state) {
+    case PointState::boundary:
+    case PointState::shadowed:
+    case PointState::atomic:
+      break;
+    case PointState::borrowed_eax_ecx:
+      vcpu_[Register::eax] = cpu_page_.saved_eax;
+      [[fallthrough]];
+    case PointState::borrowed_ecx:
+      vcpu_[Register::ecx] = cpu_page_.saved_ecx;
+      break;
+    case PointState::pushed_borrowed_ecx_edx:
+      vcpu_[Register::ecx] = cpu_page_.saved_ecx;
+      vcpu_[Register::edx] = cpu_page_.saved_edx;
+      [[fallthrough]];
+    case PointState::pushed:
+      vcpu_[Register::esp] += 4;
+      break;
+  }
+  vcpu_.eip = point.eip;
+  vcpu_.eflags = (vcpu_.eflags & ~(shared_flags | eflags::interrupt)) |
+                 (context_.eflags & shared_flags) | (cpu_page_.interrupt_flag & eflags::interrupt);
+  vcpu_.interrupt_shadow =
+      point.state == PointState::shadowed ? InterruptShadow::sti : InterruptShadow::none;
+  stepping_ = false;
+}
+
+Monitor::Next Monitor::kernel_trap() {
+  ++statistics_.traps[0][context_.vector & 63];
+  trace_.record(View::kernel, context_);
+  if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
+    processor_.acknowledge_interrupt(context_.vector - host_interrupt_base);
+    attention_ = true;
+    return interrupted_in_cache();
+  }
+  if (context_.vector == static_cast<unsigned>(Vector::page_fault)) return kernel_page_fault();
+  if (context_.vector == static_cast<unsigned>(Vector::invalid_opcode)) {
+    if (const auto exit = cache_.exit_at(context_.eip)) return cache_exit(*exit);
+  }
+  if (context_.vector == static_cast<unsigned>(Vector::debug) && stepping_) {
+    return interrupted_in_cache();
+  }
+  kernel_exception();
+  return Next::leave;
+}
+
+// A host interrupt, or a step after one. Only at a boundary can the guest take an interrupt, so in
+// the middle of a sequence the processor steps on to the next one.
+Monitor::Next Monitor::interrupted_in_cache() {
+  const auto point = cache_.point_at(context_.eip);
+  if (point && is_boundary(*point)) {
+    save_kernel_context(*point);
+    return Next::leave;
+  }
+  ++statistics_.steps;
+  stepping_ = true;
+  context_.eflags |= eflags::trap;
+  return Next::resume;
+}
+
+Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
+  ++statistics_.exits[static_cast<unsigned>(exit.kind)];
+  CachePoint point{exit.eip, PointState::atomic};
+  if (exit.kind == ExitKind::interpret) {
+    const auto here = cache_.point_at(context_.eip);
+    if (here && here->state == PointState::shadowed) point.state = PointState::shadowed;
+    save_kernel_context(point);
+    interpret_one();
+    return Next::leave;
+  }
+  if (exit.kind == ExitKind::indirect) {
+    point.eip = context_.ecx;
+    point.state = PointState::borrowed_eax_ecx;
+  }
+  if (stepping_ || options_.interpret_kernel) {  // a boundary at last, or one step was all
+    save_kernel_context(point);
+    return Next::leave;
+  }
+  const std::uint32_t generation = cache_.generation();
+  const auto target = block_at(point.eip);
+  if (!target) {
+    save_kernel_context(point);
+    return Next::leave;
+  }
+  const std::uint32_t from = context_.eip;
+  context_.eip = *target;
+  if (exit.kind == ExitKind::indirect) {
+    context_.eax = cpu_page_.saved_eax;
+    context_.ecx = cpu_page_.saved_ecx;
+    cache_.make_landing(point.eip, *target);
+  } else if (generation == cache_.generation()) {
+    if (exit.kind == ExitKind::branch) cache_.chain(exit.place, *target);
+    if (exit.kind == ExitKind::moved) cache_.forward(from, *target);
+  }
+  return Next::resume;
+}
+
+// Where the guest precisely is after a fault in the cache.
+CachePoint Monitor::precise_point() const {
+  const auto point = cache_.point_at(context_.eip);
+  return point.value_or(CachePoint{});
+}
+
+Monitor::Next Monitor::kernel_page_fault() {
+  const auto point = cache_.point_at(context_.eip);
+  if (!point) {
+    end_run(RunEnd::Kind::stopped, "a page fault at a cache address without a map");
+    return Next::leave;
+  }
+  const std::uint32_t generation = cache_.generation();
+  Exception exception{};
+  const FaultResult result = handle_page_fault(View::kernel, exception);
+  if (result == FaultResult::resumed && generation == cache_.generation()) return Next::resume;
+  save_kernel_context(*point);
+  if (result == FaultResult::inject) inject(Event::of(exception));
+  if (result == FaultResult::emulate) interpret_one();
+  return Next::leave;
+}
+
+// Any other exception of an instruction in the cache: the interpreter finds out what it means.
+void Monitor::kernel_exception() {
+  const auto point = cache_.point_at(context_.eip);
+  if (!point)
+    return end_run(RunEnd::Kind::stopped, "an exception at a cache address without a map");
+  save_kernel_context(*point);
+  const Exception exception = hardware_exception();
+  interpret_one(&exception);
+}
+
+// An instruction that only the processor can run, met by the interpreter.
+void Monitor::run_natively(const Instruction&) {
+  if (!can_translate()) {
+    return end_run(RunEnd::Kind::stopped, "an x87 or SSE instruction outside flat kernel code");
+  }
+  const auto address = block_at(vcpu_.eip);
+  if (!address) return end_run(RunEnd::Kind::stopped, "an instruction that cannot be fetched");
+  run_in_cache(*address);
+}
+
+void Monitor::note_code_slot(GuestLinear linear) {
+  if (!vcpu_.paging()) return;
+  const GuestLinear base(linear.value() & ~0x3fffffu);
+  for (unsigned i = 0; i < code_slot_count_; ++i) {
+    if (code_slots_[i].base == base) return;
+  }
+  if (code_slot_count_ == code_slots_.size()) flush_code();
+  const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
+  constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
+  code_slots_[code_slot_count_++] = {base, vm_.memory.read_entry(entry) & ~unimportant};
+}
+
+// After a switch of address space: where translated code came from must still be there.
+void Monitor::check_code_slots() {
+  constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
+  for (unsigned i = 0; i < code_slot_count_; ++i) {
+    const auto entry = GuestPhysical(vcpu_.cr3).page() + (code_slots_[i].base.value() >> 22) * 4;
+    if ((vm_.memory.read_entry(entry) & ~unimportant) != code_slots_[i].entry) {
+      return flush_code();
+    }
+  }
+}
+
+void Monitor::flush_code() {
+  cache_.flush();
+  code_slot_count_ = 0;
+}
+
+}  // namespace undercroft

@@ -1,0 +1,209 @@
+#include "monitor.hpp"
+
+#include "window_layout.hpp"
+
+namespace undercroft {
+namespace {
+
+// DR6 bits (SDM volume 3, 17.2.3).
+constexpr std::uint32_t dr6_single_step = 1u << 14;
+constexpr std::uint32_t dr6_task_switch = 1u << 15;
+
+}  // namespace
+
+Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
+    : processor_(f.processor),
+      clock_(f.clock),
+      input_(f.input),
+      vm_(f.vm),
+      options_(options),
+      linear_(vcpu_, f.vm.memory, options.absent),
+      interpreter_(linear_, *this),
+      shadow_(f.vm.pool, f.vm.memory, f.processor, *this),
+      cache_(f.window, f.window_image, f.vm.memory.slots()),
+      descriptors_(f.processor.gdt_image(View::user), f.processor.ldt_image(View::user)),
+      table_writes_(linear_),
+      code_writes_(*this),
+      cpu_page_frame_(f.vm.memory.slots().map(f.window_image + window::cpu_page)),
+      cpu_page_(*cpu_page_frame_.as<VirtualCpuPage>()),
+      hop_countdown_(options.window_hop) {
+  vm_.memory.add_watcher(Watcher::page_table, shadow_);
+  vm_.memory.add_watcher(Watcher::page_table, table_writes_);
+  vm_.memory.add_watcher(Watcher::descriptor_table, *this);
+  vm_.memory.add_watcher(Watcher::translated_code, code_writes_);
+  shadow_.set_budget(vm_.pool.free_frames() / 12);
+  cache_.flush();
+}
+
+RunEnd Monitor::run(const Vcpu& start) {
+  vcpu_ = start;
+  use_address_space();
+  refresh_descriptors();
+  fpu_control_changed(vcpu_);
+  while (!end_) {
+    service();
+    if (end_) break;
+    switch (engine()) {
+      case Engine::direct:
+        run_directly();
+        break;
+      case Engine::translate:
+        run_translated();
+        break;
+      case Engine::interpret:
+        interpret_one();
+        break;
+    }
+  }
+  return *end_;
+}
+
+// Direct execution is for CPL 3, the cache for CPL 0 in flat 32-bit segments with nothing unusual
+// in EFLAGS; the interpreter takes the rest, and the one instruction in an interrupt shadow behind
+// which an interrupt waits.
+Monitor::Engine Monitor::engine() {
+  if (!vcpu_.protected_mode() || vcpu_.virtual_8086()) return Engine::interpret;
+  const bool held_back =
+      vcpu_.interrupt_shadow != InterruptShadow::none && vm_.pc.interrupt_pending();
+  if (held_back) return Engine::interpret;
+  if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
+  return can_translate() && !options_.interpret_kernel ? Engine::translate : Engine::interpret;
+}
+
+bool Monitor::can_translate() const {
+  constexpr std::uint32_t unusual = eflags::trap | eflags::iopl | eflags::nested_task;
+  const DescriptorCache& cs = vcpu_[Segment::cs];
+  return vcpu_.cpl == 0 && vcpu_.protected_mode() && cs.base == 0 && cs.limit == 0xffffffff &&
+         cs.is_32_bit() && vcpu_[Segment::ss].is_32_bit() && vcpu_[Segment::ss].usable &&
+         !(vcpu_.eflags & unusual);
+}
+
+// Brings the devices up to the present time and lets them speak, if anything may have happened.
+void Monitor::service() {
+  if (attention_) {
+    attention_ = false;
+    const std::uint64_t now = clock_.now();
+    vm_.pc.advance(now);
+    take_host_input();
+    const PcRequest request = vm_.pc.request();
+    switch (request.kind) {
+      case PcRequest::Kind::none:
+        break;
+      case PcRequest::Kind::power_off:
+        return end_run(RunEnd::Kind::power_off);
+      case PcRequest::Kind::reset:
+        return end_run(RunEnd::Kind::reset);
+      case PcRequest::Kind::exit:
+        end_run(RunEnd::Kind::exit);
+        end_->value = request.value;
+        return;
+    }
+    const std::uint64_t deadline = vm_.pc.next_deadline();
+    processor_.set_alarm(deadline > now ? deadline - now : 0);
+  }
+  if (vcpu_.halted) wait_while_halted();
+  deliver_pending_interrupt();
+}
+
+void Monitor::take_host_input() {
+  std::uint8_t byte;
+  while (vm_.pc.can_take_serial_input() && input_.read_serial(byte)) vm_.pc.serial_input(byte);
+  while (vm_.pc.can_take_keyboard_input() && input_.read_keyboard(byte)) {
+    vm_.pc.keyboard_input(byte);
+  }
+}
+
+void Monitor::deliver_pending_interrupt() {
+  if (!vcpu_.interrupts_enabled() || vcpu_.interrupt_shadow != InterruptShadow::none) return;
+  if (!vm_.pc.interrupt_pending()) return;
+  ++statistics_.delivered_interrupts;
+  inject(Event::external(vm_.pc.acknowledge_interrupt()));
+  attention_ = true;  // the acknowledge may have started the next thing
+}
+
+// With IF clear nothing can wake the guest: it has no NMI source.
+void Monitor::wait_while_halted() {
+  if (!vcpu_.interrupts_enabled()) return end_run(RunEnd::Kind::halted);
+  vcpu_.interrupt_shadow = InterruptShadow::none;
+  while (!vm_.pc.interrupt_pending()) {
+    const std::uint64_t now = clock_.now();
+    const std::uint64_t deadline = vm_.pc.next_deadline();
+    processor_.set_alarm(deadline > now ? deadline - now : 0);
+    ++statistics_.idle;
+    processor_.wait_for_interrupt();
+    vm_.pc.advance(clock_.now());
+    take_host_input();
+  }
+  vcpu_.halted = false;
+}
+
+void Monitor::end_run(RunEnd::Kind kind, const char* reason) {
+  if (end_) return;
+  end_.emplace();
+  end_->kind = kind;
+  end_->reason = reason;
+}
+
+void Monitor::inject(const Event& event) {
+  if (event.kind == Event::Kind::exception) ++statistics_.injected[event.vector & 31];
+  const Delivery delivery = deliver(vcpu_, linear_, *this, event);
+  segments_exact_ = false;
+  if (delivery.outcome == Delivery::Outcome::triple_fault) {
+    end_run(RunEnd::Kind::triple_fault);
+    end_->chain = delivery;
+  } else if (delivery.task_trap) {
+    inject(Event::debug(dr6_task_switch));
+  }
+}
+
+void Monitor::interpret_one(const Exception* hardware) {
+  const StepOutcome outcome = interpreter_.step(vcpu_);
+  segments_exact_ = false;
+  if (outcome.instruction)
+    ++statistics_.interpreted_operations[static_cast<unsigned>(outcome.instruction->operation)];
+  switch (outcome.kind) {
+    case StepOutcome::Kind::retired:
+    case StepOutcome::Kind::unfinished:
+    case StepOutcome::Kind::halted:
+      ++statistics_.interpreted;
+      if (outcome.single_step) inject(Event::debug(dr6_single_step));
+      if (outcome.task_trap) inject(Event::debug(dr6_task_switch));
+      return;
+    case StepOutcome::Kind::exception:
+      return inject(Event::of(outcome.exception));
+    case StepOutcome::Kind::software_event:
+      ++statistics_.interpreted;
+      return inject(outcome.event);
+    case StepOutcome::Kind::needs_native:
+      if (hardware) return inject(Event::of(*hardware));
+      return run_natively(*outcome.instruction);
+    case StepOutcome::Kind::unsupported:
+      return end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
+  }
+}
+
+Exception Monitor::hardware_exception() const {
+  const auto vector = static_cast<Vector>(context_.vector);
+  switch (vector) {
+    case Vector::double_fault:
+    case Vector::invalid_tss:
+    case Vector::segment_not_present:
+    case Vector::stack_fault:
+    case Vector::general_protection:
+    case Vector::alignment_check:
+      return Exception::with_code(vector, context_.error_code);
+    default:
+      return Exception::without_code(vector);
+  }
+}
+
+// Loads the root of the view, if the processor does not have it, or has it with entries that are
+// gone.
+void Monitor::enter_view(View view) {
+  if (view_ == view && !shadow_.flush_due()) return;
+  shadow_.load(view);
+  view_ = view;
+  ++statistics_.root_loads;
+}
+
+}  // namespace undercroft

@@ -1,0 +1,219 @@
+// The monitor of one guest processor: enter the guest, trap, classify, and then exactly one of
+// fill, emulate, inject, deliver, migrate, restore, retry or stop (design section 6). It decides
+// which engine runs what comes next and moves the registers between the Vcpu and the processor;
+// what the engines do is theirs.
+//
+// monitor.cpp has the loop; kernel_view.cpp, user_view.cpp, page_fault_trap.cpp, window.cpp and
+// monitor_environment.cpp the rest of the class, by topic.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "cpu_model.hpp"
+#include "environment.hpp"
+#include "inspect/statistics.hpp"
+#include "inspect/trace.hpp"
+#include "instruction/interpreter.hpp"
+#include "interrupts.hpp"
+#include "memory/guest_linear_memory.hpp"
+#include "memory/page_fault.hpp"
+#include "memory/shadow.hpp"
+#include "ports.hpp"
+#include "processor.hpp"
+#include "segment/descriptor_shadow.hpp"
+#include "translate/cache.hpp"
+#include "translate/cpu_page.hpp"
+#include "vm.hpp"
+
+namespace undercroft {
+
+struct MonitorOptions {
+  bool interpret_kernel = false;  // engine=interpret
+  std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
+  AbsentMemory absent = AbsentMemory::floats;
+};
+
+// Why a guest's run ended.
+struct RunEnd {
+  enum class Kind : std::uint8_t { power_off, reset, exit, halted, triple_fault, stopped };
+  Kind kind = Kind::stopped;
+  std::uint32_t value = 0;  // exit: what the guest wrote
+  const char* reason = "";  // stopped: why
+  Delivery chain{};         // triple_fault: the faults that led there
+};
+
+class Monitor final : private Environment, private CodeMappings, private WriteWatcher {
+ public:
+  // What the monitor stands on; all of it outlives the monitor.
+  struct Foundation {
+    Processor& processor;
+    Clock& clock;
+    HostInput& input;
+    Vm& vm;
+    const std::byte* window;    // where window offsets are readable
+    HostPhysical window_image;  // machine address of window offset 0
+  };
+
+  Monitor(const Foundation&, const MonitorOptions&);
+
+  // Runs the guest from the state to its end.
+  RunEnd run(const Vcpu& start);
+
+  const Vcpu& vcpu() const { return vcpu_; }
+  GuestLinearMemory& linear_memory() { return linear_; }
+  const GuestLinearMemory& linear_memory() const { return linear_; }
+  // The last traps, newest last.
+  void print_history(Console& out) const { trace_.print(out); }
+  const Statistics& statistics() const { return statistics_; }
+  const ShadowPaging::Counts& shadow_counts() const { return shadow_.counts(); }
+  const TranslationCache::Counts& cache_counts() const { return cache_.counts(); }
+
+ private:
+  enum class Engine : std::uint8_t { direct, translate, interpret };
+  enum class Next : std::uint8_t { resume, leave };  // after a trap: enter again, or the loop
+
+  // The loop.
+  Engine engine();
+  void service();
+  void deliver_pending_interrupt();
+  void wait_while_halted();
+  void take_host_input();
+  void end_run(RunEnd::Kind, const char* reason = "");
+  void inject(const Event&);
+
+  // Interpreting one instruction, on its own account or because of a trap. hardware: the exception
+  // that the processor raised for it, which stands if only the processor can run it.
+  void interpret_one(const Exception* hardware = nullptr);
+  void run_natively(const Instruction&);
+  bool can_translate() const;
+
+  // Kernel view.
+  void run_translated();
+  void run_in_cache(std::uint32_t address);
+  std::optional<std::uint32_t> block_at(std::uint32_t eip);
+  void load_kernel_context(std::uint32_t address);
+  void load_kernel_segments();
+  void save_kernel_context(const CachePoint&);
+  Next kernel_trap();
+  Next cache_exit(const CacheExit&);
+  Next interrupted_in_cache();
+  Next kernel_page_fault();
+  void kernel_exception();
+  CachePoint precise_point() const;
+  bool stand_at_boundary(CachePoint&) const;
+
+  // User view.
+  bool direct_execution_is_exact();
+  void run_directly();
+  void load_user_context();
+  void save_user_context();
+  void reload_user_segments();
+  Next user_trap();
+
+  // Page faults.
+  enum class FaultResult : std::uint8_t { resumed, emulate, inject };
+  FaultResult handle_page_fault(View, Exception& to_inject);
+  bool descriptor_accessed(HostLinear);
+  PageFaultFacts gather_facts(GuestLinear, View, const Walk&) const;
+
+  // The window.
+  bool migrate_window();
+  bool slot_is_free(unsigned slot);
+
+  // Address spaces and code.
+  void enter_view(View);
+  void use_address_space();
+  void check_code_slots();
+  void note_code_slot(GuestLinear);
+  void flush_code();
+  void refresh_descriptors();
+  void check_descriptor_pages();
+  Exception hardware_exception() const;
+
+  // Environment.
+  std::uint32_t port_read(std::uint16_t port, unsigned size) override;
+  void port_write(std::uint16_t port, std::uint32_t value, unsigned size) override;
+  CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) override;
+  std::uint64_t time_stamp() override { return processor_.time_stamp(); }
+  Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t index) override;
+  Guarded<Done> write_msr(Vcpu&, std::uint32_t index, std::uint64_t value) override;
+  std::uint32_t cr4_allowed() const override { return guest_cr4_bits; }
+  void paging_changed(const Vcpu&) override;
+  void page_root_loaded(const Vcpu&) override;
+  void page_invalidated(GuestLinear) override;
+  void descriptor_tables_changed(const Vcpu&) override;
+  void fpu_control_changed(const Vcpu&) override;
+  void debug_registers_changed(const Vcpu&) override {}
+
+  // CodeMappings.
+  void code_frame_remapped(GuestPhysical frame) override;
+  void code_region_remapped() override { flush_code(); }
+
+  // WriteWatcher, of frames with descriptor tables, translated code and page tables.
+  void written(GuestPhysical, unsigned bytes) override;
+
+  // Drops the software TLB when a page table has been written.
+  class TableWrites final : public WriteWatcher {
+   public:
+    explicit TableWrites(GuestLinearMemory& memory) : memory_(memory) {}
+    void written(GuestPhysical, unsigned) override { memory_.flush(); }
+
+   private:
+    GuestLinearMemory& memory_;
+  };
+  class CodeWrites final : public WriteWatcher {
+   public:
+    explicit CodeWrites(Monitor& monitor) : monitor_(monitor) {}
+    void written(GuestPhysical, unsigned bytes) override;
+
+   private:
+    Monitor& monitor_;
+  };
+
+  Processor& processor_;
+  Clock& clock_;
+  HostInput& input_;
+  Vm& vm_;
+  MonitorOptions options_;
+
+  Vcpu vcpu_{};
+  GuestContext context_{};
+  GuestLinearMemory linear_;
+  Interpreter interpreter_;
+  ShadowPaging shadow_;
+  TranslationCache cache_;
+  DescriptorShadow descriptors_;
+  TableWrites table_writes_;
+  CodeWrites code_writes_;
+  MappedFrame cpu_page_frame_;
+  VirtualCpuPage& cpu_page_;
+  Statistics statistics_{};
+  Trace trace_{};
+
+  std::optional<RunEnd> end_{};
+  std::optional<View> view_{};   // whose root is loaded; none: load it before the next entry
+  bool attention_ = true;        // devices or host input want to be looked at
+  bool stepping_ = false;        // TF is set to reach the next boundary
+  bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
+  std::uint32_t hop_countdown_ = 0;
+
+  // The segment caches that the kernel view's descriptors were made from.
+  std::array<DescriptorCache, 6> kernel_segments_{};
+  // The guest's page directory entries of the 4 MB slots with translated code.
+  struct CodeSlot {
+    GuestLinear base{};
+    std::uint32_t entry = 0;
+  };
+  std::array<CodeSlot, 32> code_slots_{};
+  unsigned code_slot_count_ = 0;
+  // The pages of the guest's GDT and LDT, and where they were when the images were made.
+  struct TablePage {
+    GuestLinear linear{};
+    std::optional<GuestPhysical> physical{};
+  };
+  std::array<TablePage, DescriptorShadow::max_pages> table_pages_{};
+  unsigned table_page_count_ = 0;
+};
+
+}  // namespace undercroft

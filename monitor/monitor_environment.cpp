@@ -1,0 +1,121 @@
+// What instructions reach besides registers and memory: the Environment, and the watchers that keep
+// descriptor images and translated code coherent with guest memory.
+#include "monitor.hpp"
+
+namespace undercroft {
+
+std::uint32_t Monitor::port_read(std::uint16_t port, unsigned size) {
+  attention_ = true;
+  return vm_.pc.port_read(port, size);
+}
+
+void Monitor::port_write(std::uint16_t port, std::uint32_t value, unsigned size) {
+  attention_ = true;
+  vm_.pc.port_write(port, value, size);
+}
+
+CpuidLeaf Monitor::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  const std::uint32_t asked = clamp_cpuid_leaf(leaf, processor_.cpuid(0, 0).eax);
+  CpuidLeaf answer = filter_cpuid(asked, subleaf, processor_.cpuid(asked, subleaf));
+  return answer;
+}
+
+Guarded<std::uint64_t> Monitor::read_msr(const Vcpu& vcpu, std::uint32_t index) {
+  return read_guest_msr(vcpu, index, processor_.time_stamp());
+}
+
+Guarded<Done> Monitor::write_msr(Vcpu& vcpu, std::uint32_t index, std::uint64_t value) {
+  return write_guest_msr(vcpu, index, value);
+}
+
+void Monitor::use_address_space() {
+  linear_.flush();
+  shadow_.use(paging_of(vcpu_), vcpu_.cr0 & cr0::write_protect);
+  view_.reset();
+}
+
+void Monitor::paging_changed(const Vcpu&) {
+  use_address_space();
+  flush_code();
+  refresh_descriptors();
+}
+
+void Monitor::page_root_loaded(const Vcpu&) {
+  use_address_space();
+  check_code_slots();
+  check_descriptor_pages();
+}
+
+void Monitor::page_invalidated(GuestLinear address) {
+  linear_.flush_page(address);
+  processor_.flush_page(HostLinear(address.value()));
+  check_descriptor_pages();
+}
+
+void Monitor::fpu_control_changed(const Vcpu&) {
+  processor_.set_guest_controls(vcpu_.cr0, vcpu_.cr4);
+}
+
+void Monitor::descriptor_tables_changed(const Vcpu&) { refresh_descriptors(); }
+
+// Makes the user view's images anew and watches the pages they were made from.
+void Monitor::refresh_descriptors() {
+  for (unsigned i = 0; i < table_page_count_; ++i) {
+    if (table_pages_[i].physical)
+      vm_.table.unwatch(*table_pages_[i].physical, Watcher::descriptor_table);
+  }
+  const auto refreshed = descriptors_.refresh(vcpu_, linear_);
+  if (refreshed.collision) {
+    return end_run(RunEnd::Kind::stopped, "a GDT that reaches the monitor's entries");
+  }
+  processor_.set_ldt_entries(refreshed.ldt_entries);
+  std::array<GuestLinear, DescriptorShadow::max_pages> pages;
+  table_page_count_ = descriptors_.pages(pages);
+  for (unsigned i = 0; i < table_page_count_; ++i) {
+    const Walk walk = linear_.walk(pages[i]);
+    table_pages_[i] = {pages[i], std::nullopt};
+    if (!walk.mapped()) continue;
+    table_pages_[i].physical = walk.address.page();
+    vm_.table.watch(walk.address, Watcher::descriptor_table);
+    shadow_.write_protect(walk.address.page());
+  }
+  segments_exact_ = false;
+}
+
+// After a change of address space: the tables' pages may be elsewhere.
+void Monitor::check_descriptor_pages() {
+  for (unsigned i = 0; i < table_page_count_; ++i) {
+    const Walk walk = linear_.walk(table_pages_[i].linear);
+    const bool mapped = walk.mapped();
+    const auto& before = table_pages_[i].physical;
+    if (mapped != before.has_value() || (mapped && *before != walk.address.page())) {
+      return refresh_descriptors();
+    }
+  }
+}
+
+void Monitor::written(GuestPhysical address, unsigned bytes) {
+  ++statistics_.descriptor_writes;
+  segments_exact_ = false;
+  for (unsigned i = 0; i < table_page_count_; ++i) {
+    if (table_pages_[i].physical != address.page()) continue;
+    const auto refreshed =
+        descriptors_.written(linear_, table_pages_[i].linear.page() + address.page_offset(), bytes);
+    if (refreshed.collision) {
+      end_run(RunEnd::Kind::stopped, "a GDT that reaches the monitor's entries");
+    }
+  }
+}
+
+void Monitor::CodeWrites::written(GuestPhysical address, unsigned bytes) {
+  const std::uint32_t first = address.page_offset();
+  monitor_.cache_.drop(address.page_number(), first, first + bytes - 1);
+}
+
+// Another mapping of the frame, or none: what was translated from it may be found by a stale
+// address.
+void Monitor::code_frame_remapped(GuestPhysical frame) {
+  cache_.drop(frame.page_number(), 0, page_mask);
+}
+
+}  // namespace undercroft

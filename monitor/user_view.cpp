@@ -1,0 +1,142 @@
+// The guest's user code, run directly on the processor.
+#include "monitor.hpp"
+#include "segment/shadow_descriptor.hpp"
+
+namespace undercroft {
+namespace {
+
+// User code changes these by itself; the rest of EFLAGS it cannot reach with IOPL <= 2.
+constexpr std::uint32_t user_flags = eflags::arithmetic | eflags::direction | eflags::trap |
+                                     eflags::nested_task | eflags::resume |
+                                     eflags::alignment_check | eflags::identification;
+
+constexpr std::uint16_t lasting_attributes = static_cast<std::uint16_t>(~attribute::accessed);
+
+// Whether loading the cache's selector from the image would give the cache again.
+bool reload_gives(const DescriptorCache& cache, std::span<const std::uint64_t, 8192> gdt,
+                  std::span<const std::uint64_t, 8192> ldt) {
+  if (selector::is_null(cache.selector)) return !cache.usable;
+  const auto image = selector::in_ldt(cache.selector) ? ldt : gdt;
+  const Descriptor descriptor(image[selector::index(cache.selector)]);
+  return cache.usable && descriptor.present() && descriptor.is_code_or_data() &&
+         descriptor.base() == cache.base && descriptor.limit() == cache.limit &&
+         ((descriptor.attributes() ^ cache.attributes) & lasting_attributes) == 0;
+}
+
+}  // namespace
+
+// Design section 1: IF set, IOPL at most 2, and every segment cache as its selector says.
+bool Monitor::direct_execution_is_exact() {
+  if (!vcpu_.interrupts_enabled() || vcpu_.iopl() == 3) return false;
+  if (segments_exact_) return true;
+  const auto gdt = processor_.gdt_image(View::user);
+  const auto ldt = processor_.ldt_image(View::user);
+  for (const DescriptorCache& cache : vcpu_.segments) {
+    if (!reload_gives(cache, gdt, ldt)) return false;
+  }
+  segments_exact_ = true;
+  return true;
+}
+
+void Monitor::run_directly() {
+  load_user_context();
+  Next next = Next::resume;
+  while (next == Next::resume) {
+    enter_view(View::user);
+    ++statistics_.direct_entries;
+    processor_.enter(context_);
+    next = user_trap();
+  }
+}
+
+void Monitor::load_user_context() {
+  context_.eax = vcpu_[Register::eax];
+  context_.ecx = vcpu_[Register::ecx];
+  context_.edx = vcpu_[Register::edx];
+  context_.ebx = vcpu_[Register::ebx];
+  context_.esp = vcpu_[Register::esp];
+  context_.ebp = vcpu_[Register::ebp];
+  context_.esi = vcpu_[Register::esi];
+  context_.edi = vcpu_[Register::edi];
+  context_.eip = vcpu_.eip;
+  context_.eflags =
+      (vcpu_.eflags & (user_flags | eflags::iopl)) | eflags::interrupt | eflags::always_one;
+  context_.cs = vcpu_[Segment::cs].selector;
+  context_.ss = vcpu_[Segment::ss].selector;
+  context_.ds = vcpu_[Segment::ds].selector;
+  context_.es = vcpu_[Segment::es].selector;
+  context_.fs = vcpu_[Segment::fs].selector;
+  context_.gs = vcpu_[Segment::gs].selector;
+  vcpu_.interrupt_shadow = InterruptShadow::none;
+}
+
+void Monitor::save_user_context() {
+  vcpu_[Register::eax] = context_.eax;
+  vcpu_[Register::ecx] = context_.ecx;
+  vcpu_[Register::edx] = context_.edx;
+  vcpu_[Register::ebx] = context_.ebx;
+  vcpu_[Register::esp] = context_.esp;
+  vcpu_[Register::ebp] = context_.ebp;
+  vcpu_[Register::esi] = context_.esi;
+  vcpu_[Register::edi] = context_.edi;
+  vcpu_.eip = context_.eip;
+  vcpu_.eflags = (vcpu_.eflags & ~user_flags) | (context_.eflags & user_flags);
+  reload_user_segments();
+}
+
+// User code may have loaded segment registers by itself: from the images, which were exact.
+void Monitor::reload_user_segments() {
+  const std::array<std::uint32_t, 6> now{context_.es, context_.cs, context_.ss,
+                                         context_.ds, context_.fs, context_.gs};
+  for (unsigned s = 0; s < now.size(); ++s) {
+    DescriptorCache& cache = vcpu_.segments[s];
+    const auto loaded = static_cast<std::uint16_t>(now[s]);
+    if (loaded == cache.selector) continue;
+    if (selector::is_null(loaded)) {
+      cache = {};
+    } else {
+      const auto image = selector::in_ldt(loaded) ? processor_.ldt_image(View::user)
+                                                  : processor_.gdt_image(View::user);
+      const Descriptor descriptor(image[selector::index(loaded)]);
+      cache = {0, static_cast<std::uint16_t>(descriptor.attributes() | attribute::accessed),
+               descriptor.base(), descriptor.limit(), true};
+    }
+    cache.selector = loaded;
+  }
+}
+
+Monitor::Next Monitor::user_trap() {
+  ++statistics_.traps[1][context_.vector & 63];
+  trace_.record(View::user, context_);
+  if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
+    processor_.acknowledge_interrupt(context_.vector - host_interrupt_base);
+    attention_ = true;
+    save_user_context();
+    return Next::leave;
+  }
+  if (context_.vector == static_cast<unsigned>(Vector::page_fault)) {
+    Exception exception{};
+    const FaultResult result = handle_page_fault(View::user, exception);
+    if (result == FaultResult::resumed) return Next::resume;
+    save_user_context();
+    if (result == FaultResult::inject) inject(Event::of(exception));
+    if (result == FaultResult::emulate) interpret_one();
+    return Next::leave;
+  }
+  if (context_.vector == trap_entry_failed) {
+    segments_exact_ = false;
+    end_run(RunEnd::Kind::stopped, "the processor refused a user segment that the tables allow");
+    return Next::leave;
+  }
+  save_user_context();
+  const Exception exception = hardware_exception();
+  if (exception.vector == Vector::debug) {
+    constexpr std::uint32_t dr6_single_step = 1u << 14;
+    inject(Event::debug(dr6_single_step));
+  } else {
+    interpret_one(&exception);  // raises what the guest's own tables say, or just does it
+  }
+  return Next::leave;
+}
+
+}  // namespace undercroft

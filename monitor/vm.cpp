@@ -1,0 +1,33 @@
+#include "vm.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr std::uint32_t low_memory_end = 0xa0000;
+constexpr std::uint32_t rom_start = 0xc0000;
+constexpr std::uint32_t high_memory_start = 0x100000;
+
+}  // namespace
+
+bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
+  for (std::uint64_t address = 0; address < ram_bytes; address += page_size) {
+    const GuestPhysical page(static_cast<std::uint32_t>(address));
+    FrameKind kind = eager ? FrameKind::ram : FrameKind::not_yet_given;
+    if (page.value() >= low_memory_end && page.value() < rom_start) {
+      kind = Pc::claims_memory(page) ? FrameKind::device : FrameKind::absent;
+    } else if (page.value() >= rom_start && page.value() < high_memory_start) {
+      kind = FrameKind::read_only_image;
+    }
+    HostPhysical frame{};
+    if (has_machine_frame(kind)) {
+      const bool blank = kind == FrameKind::read_only_image;
+      const auto given = blank ? pool.allocate_zeroed() : pool.allocate();
+      if (!given) return false;
+      frame = *given;
+    }
+    if (!table.set_frame(page, kind, frame)) return false;
+  }
+  return true;
+}
+
+}  // namespace undercroft

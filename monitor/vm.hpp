@@ -1,0 +1,53 @@
+// One guest's machine without its processor: memory and devices (design section 10). What runs on
+// it is the monitor's business.
+#pragma once
+
+#include <cstdint>
+
+#include "devices/pc.hpp"
+#include "memory/frame_pool.hpp"
+#include "memory/frame_table.hpp"
+#include "memory/guest_memory.hpp"
+#include "memory/mapping_slots.hpp"
+
+namespace undercroft {
+
+// Hands accesses to device memory on to the PC.
+class PcMemory final : public PhysicalDevices {
+ public:
+  explicit PcMemory(Pc& pc) : pc_(pc) {}
+  std::uint32_t read(GuestPhysical address, unsigned size) override {
+    return pc_.memory_read(address, size);
+  }
+  void write(GuestPhysical address, std::uint32_t value, unsigned size) override {
+    pc_.memory_write(address, value, size);
+  }
+
+ private:
+  Pc& pc_;
+};
+
+class Vm {
+ public:
+  Vm(MappingSlots& slots, FramePool& frames, Pc& machine)
+      : pool(frames),
+        pc(machine),
+        table(slots, frames),
+        pc_memory(machine),
+        restorer(frames, table),
+        memory(slots, table, pc_memory, restorer) {}
+
+  // Lays out guest-physical memory as on a PC: RAM but for the 384 KB below 1 MB, where device
+  // memory and a blank ROM area are. eager: every page gets its machine frame now. False: too few
+  // frames.
+  bool lay_out(std::uint64_t ram_bytes, bool eager);
+
+  FramePool& pool;
+  Pc& pc;
+  FrameTable table;
+  PcMemory pc_memory;
+  ZeroFrames restorer;
+  GuestMemory memory;
+};
+
+}  // namespace undercroft

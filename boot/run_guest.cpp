@@ -3,7 +3,7 @@
 #include <new>
 #include <optional>
 
-#include "arch/x86/host_clock.hpp"
+#include "arch/x86/host_calendar.hpp"
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "guest_loader/guest_loader.hpp"
@@ -23,8 +23,8 @@ constexpr std::uint64_t kept_for_monitor = 24ull * megabyte;
 // Devices stand above.
 constexpr std::uint64_t most_guest_memory = 3072ull * megabyte;
 
-// A place in the image for an object that is made when the machine runs: there is neither a heap
-// nor stack enough. It is never destroyed.
+// A place in the image for an object that is made when the machine runs: it has neither heap nor
+// stack enough.
 template <class T>
 class Place {
  public:
@@ -61,13 +61,15 @@ class ConsoleDeviceLog final : public DeviceLog {
  public:
   ConsoleDeviceLog(Console& console, bool wanted) : console_(console), wanted_(wanted) {}
   void unclaimed_read(std::uint16_t port, unsigned size) override {
-    if (!wanted_) return;
-    print(console_, "undercroft: port {x4}: nothing answers ({} bytes read)\n", port, size);
+    if (wanted_) {
+      print(console_, "undercroft: port {x4}: nothing answers ({} bytes read)\n", port, size);
+    }
   }
   void unclaimed_write(std::uint16_t port, std::uint32_t value, unsigned size) override {
-    if (!wanted_) return;
-    print(console_, "undercroft: port {x4}: nothing answers ({} bytes, {x} written)\n", port, size,
-          value);
+    if (wanted_) {
+      print(console_, "undercroft: port {x4}: nothing answers ({} bytes, {x} written)\n", port,
+            size, value);
+    }
   }
 
  private:
@@ -75,14 +77,12 @@ class ConsoleDeviceLog final : public DeviceLog {
   bool wanted_;
 };
 
-using ModuleSources = std::array<std::optional<MachineBytes>, BootInformation::max_modules>;
-
 constinit Place<MappingSlots> slots_place;
 constinit Place<FramePool> pool_place;
 constinit Place<Pc> pc_place;
 constinit Place<Vm> vm_place;
 constinit Place<Monitor> monitor_place;
-constinit Place<ModuleSources> sources_place;
+constinit Place<std::array<std::optional<MachineBytes>, BootInformation::max_modules>> bytes_place;
 
 [[noreturn]] void refuse(Console& out, std::string_view what, std::string_view reason) {
   print(out, "undercroft: {}: {}\n", what, reason);
@@ -97,12 +97,12 @@ void fill_pool(Console& out, FramePool& pool, const BootInformation& information
     const BootModule& module = information.modules[i];
     fits = fits && pool.reserve_range(module.start, module.end - module.start);
   }
-  if (!fits) refuse(out, "boot modules", "there are too many");
+  if (!fits) refuse(out, "boot modules", "too many ranges to keep");
   for (unsigned i = 0; i < information.memory_count; ++i) {
     const MemoryRange& range = information.memory[i];
     if (range.type != usable_memory || range.base >= 1ull << 32) continue;
     if (!pool.add_range(HostPhysical(static_cast<std::uint32_t>(range.base)), range.length)) {
-      print(out, "undercroft: memory map: some of it is left unused\n");
+      print(out, "undercroft: memory map: part of {x9} is left unused\n", range.base);
     }
   }
 }
@@ -126,7 +126,7 @@ std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Optio
 Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
           std::uint64_t ram_bytes) {
   std::array<GuestModule, BootInformation::max_modules> modules{};
-  ModuleSources& sources = sources_place.make();
+  auto& sources = bytes_place.make();
   for (unsigned i = 0; i < information.module_count; ++i) {
     const BootModule& module = information.modules[i];
     sources[i].emplace(slots, module.start, module.end - module.start);
@@ -144,38 +144,28 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
   return loaded.value().vcpu;
 }
 
-struct Ending {
-  std::uint8_t status;
-  const char* text;
-};
-
-Ending ending_of(const RunEnd& end) {
-  const auto code = [](x86::ExitCode c) { return static_cast<std::uint8_t>(c); };
+[[noreturn]] void finish(Console& out, Monitor& monitor, const RunEnd& end) {
+  print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
   switch (end.kind) {
     case RunEnd::Kind::power_off:
-      return {code(x86::ExitCode::powered_off), "powered off"};
+      print(out, "undercroft: the guest has powered off\n");
+      x86::exit_machine(x86::ExitCode::powered_off);
     case RunEnd::Kind::halted:
-      return {code(x86::ExitCode::powered_off), "halted for ever"};
+      print(out, "undercroft: the guest has halted for ever\n");
+      x86::exit_machine(x86::ExitCode::powered_off);
     case RunEnd::Kind::reset:
-      return {code(x86::ExitCode::reset), "asked for a reset"};
+      print(out, "undercroft: the guest has asked for a reset\n");
+      x86::exit_machine(x86::ExitCode::reset);
     case RunEnd::Kind::exit:
-      return {static_cast<std::uint8_t>(end.value), "wrote to the exit port"};
+      x86::exit_machine(static_cast<std::uint8_t>(end.value));
     case RunEnd::Kind::triple_fault:
-      return {code(x86::ExitCode::triple_fault), "had a triple fault"};
+      print_autopsy(out, monitor, end);
+      x86::exit_machine(x86::ExitCode::triple_fault);
     case RunEnd::Kind::stopped:
-      return {code(x86::ExitCode::stopped), "was stopped"};
+      print_autopsy(out, monitor, end);
+      x86::exit_machine(x86::ExitCode::stopped);
   }
-  return {code(x86::ExitCode::panic), "ended without a reason"};
-}
-
-[[noreturn]] void finish(Console& out, Monitor& monitor, const RunEnd& end) {
-  const Ending ending = ending_of(end);
-  out.write("\n");
-  const bool failed = end.kind == RunEnd::Kind::stopped || end.kind == RunEnd::Kind::triple_fault;
-  if (failed) print_autopsy(out, monitor, end);
-  print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
-  print(out, "undercroft: the guest {}\n", ending.text);
-  x86::exit_machine(ending.status);
+  x86::exit_machine(x86::ExitCode::stopped);
 }
 
 }  // namespace
@@ -192,7 +182,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
 
   SerialSink serial(machine.serial());
   ConsoleDeviceLog log(machine, options.log != 0);
-  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_clock()}, machine.timer(),
+  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_calendar()}, machine.timer(),
                            serial, serial, log);
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {

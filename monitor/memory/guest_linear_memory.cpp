@@ -127,8 +127,7 @@ void GuestLinearMemory::remember(GuestLinear address, const Translation& transla
   // direct_frame may have given the page a frame, which ends what is cached.
   if (memory_.version() != seen_version_) flush();
   Cached& entry = cache_[address.page_number() % cached_pages];
-  if (!entry.allowed || entry.page_number != address.page_number() || entry.physical != physical)
-    entry = {};
+  if (entry.page_number != address.page_number() || entry.physical != physical) entry = {};
   entry.page_number = address.page_number();
   entry.physical = physical;
   entry.large = translation.large;

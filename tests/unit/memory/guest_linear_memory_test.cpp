@@ -300,6 +300,8 @@ TEST_F(GuestLinearMemoryTest, PaePagesAboveFourGigabytesFloat) {
     EXPECT_EQ(guest.memory.read(GuestPhysical(0x5000), 4), 0x99u);
   }
   EXPECT_EQ(guest.memory.read(GuestPhysical(0x11008), 4), 0x5000 | P | W | U | A | D);
+  GuestLinearMemory strict(vcpu, guest.memory, AbsentMemory::faults);
+  EXPECT_EQ(strict.read(GuestLinear(0xffe), 4, user).error(), fault(0x1000, 4));
 }
 
 // The tables map themselves: directory and leaf are the same entry, and both its bits must stay.
@@ -308,6 +310,18 @@ TEST_F(GuestLinearMemoryTest, SelfMappedTables) {
   EXPECT_TRUE(linear.write(GuestLinear(0xfffff000), 0, 4, supervisor).ok());
   EXPECT_EQ(guest.memory.read(directory + 0xffc, 4), directory.value() | P | W | U | A | D);
   EXPECT_EQ(directory_entry(), 0u);
+}
+
+// The leaf of the first page is the directory entry of the second: its D bit must outlive the
+// second page's A bits, whose walk was made before.
+TEST_F(GuestLinearMemoryTest, CrossingPagesThatShareAnEntry) {
+  guest.memory.write(directory, directory.value() | P | W | U, 4);
+  guest.memory.write(directory + 4, behind(1).value() | P | W | U, 4);
+  EXPECT_TRUE(linear.write(GuestLinear(0xffe), 0x11223344, 4, supervisor).ok());
+  EXPECT_EQ(directory_entry(), directory.value() | P | W | U | A | D);
+  EXPECT_EQ(guest.memory.read(directory + 4, 4), behind(1).value() | P | W | U | A | D);
+  EXPECT_EQ(guest.memory.read(directory + 0xffe, 2), 0x3344u);
+  EXPECT_EQ(guest.memory.read(behind(1), 2), 0x1122u);
 }
 
 // Random accesses and table changes against the same class without its cache: each access is made

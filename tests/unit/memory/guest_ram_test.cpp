@@ -41,7 +41,8 @@ TEST(GuestRam, TheLoaderWritesOnlyRam) {
   EXPECT_FALSE(ram.write(GuestPhysical(0x9f000), bytes));  // runs over the device
   EXPECT_EQ(guest.memory.read(GuestPhysical(0x9f000), 4), 0u);
   EXPECT_TRUE(ram.fill(GuestPhysical(0xff000), std::byte{0}, 0x1000));
-  EXPECT_FALSE(ram.fill(GuestPhysical(0xff001), std::byte{0}, 0x1000));     // past the end
+  EXPECT_FALSE(ram.fill(GuestPhysical(0xff001), std::byte{0}, 0x1000));  // past the end
+  EXPECT_FALSE(LoaderRam(guest.memory, 0x8000).fill(GuestPhysical(0x7fff), std::byte{0}, 2));
   EXPECT_FALSE(ram.fill(GuestPhysical(0xfffff000), std::byte{0}, 0x2000));  // would wrap
 }
 

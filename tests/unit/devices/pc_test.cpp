@@ -1,0 +1,338 @@
+// The PC as a guest's driver sees it: ports, interrupt lines, time.
+#include "monitor/devices/pc.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/unit/fakes/device_fakes.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr std::uint64_t millisecond = 1'000'000;
+
+struct PcTest : testing::Test {
+  FakeClock clock;
+  RecordingSink com1, debug_console;
+  RecordingLog log;
+  Pc pc{{256u << 20, 1577836800}, clock, com1, debug_console, log};
+
+  std::uint32_t in(std::uint16_t port, unsigned size = 1) { return pc.port_read(port, size); }
+  void out(std::uint16_t port, std::uint32_t value, unsigned size = 1) {
+    pc.port_write(port, value, size);
+  }
+  // As Linux does: vectors from 0x30, everything masked but `lines`.
+  void set_up_interrupts(unsigned lines) {
+    for (const std::uint32_t word : {0x11u}) out(0x20, word);
+    for (const std::uint32_t word : {0x30u, 0x04u, 0x01u}) out(0x21, word);
+    out(0xa0, 0x11);
+    for (const std::uint32_t word : {0x38u, 0x02u, 0x01u}) out(0xa1, word);
+    out(0x21, ~lines & 0xfb);
+    out(0xa1, ~lines >> 8 & 0xff);
+  }
+  void set_up_timer(std::uint16_t count) {
+    out(0x43, 0x34);
+    out(0x40, count & 0xff);
+    out(0x40, count >> 8);
+  }
+  unsigned take() {  // one interrupt, with its EOI
+    if (!pc.interrupt_pending()) return 0;
+    const unsigned vector = pc.acknowledge_interrupt();
+    if (vector >= 0x38) out(0xa0, 0x20);
+    out(0x20, 0x20);
+    return vector;
+  }
+  void move_to(std::uint64_t time) {
+    clock.time = time;
+    pc.advance(time);
+  }
+};
+
+// Every device answers at its ports, and only there.
+TEST_F(PcTest, PortsThatAnswer) {
+  struct Range {
+    std::uint16_t first, last;
+  };
+  const std::vector<Range> claimed{{0x00, 0x0f},    {0x20, 0x21},   {0x40, 0x43},   {0x60, 0x61},
+                                   {0x64, 0x64},    {0x70, 0x71},   {0x80, 0x8f},   {0x92, 0x92},
+                                   {0xa0, 0xa1},    {0xc0, 0xdf},   {0xe9, 0xe9},   {0xf0, 0xf1},
+                                   {0xf4, 0xf7},    {0x3b4, 0x3b5}, {0x3ba, 0x3ba}, {0x3c0, 0x3df},
+                                   {0x3f8, 0x3ff},  {0x4d0, 0x4d1}, {0x600, 0x60b}, {0xcf8, 0xcff},
+                                   {0x8900, 0x8900}};
+  std::vector<bool> expected(0x10000, false);
+  for (const Range& range : claimed) {
+    for (unsigned port = range.first; port <= range.last; ++port) expected[port] = true;
+  }
+  for (unsigned port = 0; port < 0x10000; ++port) {
+    log.entries.clear();
+    const std::uint32_t value = in(static_cast<std::uint16_t>(port));
+    ASSERT_EQ(log.entries.empty(), static_cast<bool>(expected[port])) << std::hex << port;
+    ASSERT_TRUE(expected[port] || value == 0xff) << std::hex << port;
+  }
+}
+
+TEST_F(PcTest, AbsentSerialPortsReadAsOnes) {
+  for (const std::uint16_t port : {0x2f8, 0x3e8, 0x2e8}) EXPECT_EQ(in(port + 5u), 0xffu);
+}
+
+TEST_F(PcTest, AbsentPciReadsAsOnes) {
+  out(0xcf8, 0x80000000, 4);
+  EXPECT_EQ(in(0xcf8, 4), 0xffffffffu);
+  EXPECT_EQ(in(0xcfc, 4), 0xffffffffu);
+  out(0xcf8, 0xffffffff, 4);  // covers 0xcf9, and is not a reset
+  EXPECT_EQ(pc.request().kind, PcRequest::Kind::none);
+  EXPECT_TRUE(log.entries.empty());
+}
+
+TEST_F(PcTest, TextGoesToItsSinks) {
+  for (const char c : {'h', 'i'}) out(0x3f8, c);
+  out(0xe9, '!');
+  EXPECT_EQ(in(0xe9), 0xe9u);
+  EXPECT_EQ(com1.text, "hi");
+  EXPECT_EQ(debug_console.text, "!");
+}
+
+struct RequestRow {
+  const char* name;
+  std::uint16_t port;
+  std::uint32_t value;
+  unsigned size;
+  PcRequest request;
+};
+
+TEST_F(PcTest, WaysToEndTheMachine) {
+  const RequestRow rows[] = {
+      {"ACPI", 0x604, 0x2000, 2, {PcRequest::Kind::power_off, 0}},
+      {"reset control", 0xcf9, 0x06, 1, {PcRequest::Kind::reset, 0}},
+      {"keyboard controller", 0x64, 0xfe, 1, {PcRequest::Kind::reset, 0}},
+      {"port A", 0x92, 0x03, 1, {PcRequest::Kind::reset, 0}},
+      {"exit, byte", 0xf4, 0x10, 1, {PcRequest::Kind::exit, 0x10}},
+      {"exit, double word", 0xf4, 0x1234, 4, {PcRequest::Kind::exit, 0x1234}},
+  };
+  for (const RequestRow& row : rows) {
+    Pc fresh{{64u << 20, 0}, clock, com1, debug_console, log};
+    EXPECT_EQ(fresh.request().kind, PcRequest::Kind::none);
+    fresh.port_write(row.port, row.value, row.size);
+    EXPECT_EQ(fresh.request(), row.request) << row.name;
+  }
+  for (const char c : std::string_view("Shutdown")) out(0x8900, c);
+  EXPECT_EQ(pc.request().kind, PcRequest::Kind::power_off);
+}
+
+TEST_F(PcTest, TimerInterruptsComeAtTheirDeadlines) {
+  set_up_interrupts(0x0001);
+  take();
+  set_up_timer(4773);
+  take();
+  std::uint64_t ticks = 0;
+  while (pc.next_deadline() < 1000 * millisecond) {
+    move_to(pc.next_deadline());
+    ASSERT_TRUE(pc.interrupt_pending());
+    ASSERT_EQ(take(), 0x30u);
+    ASSERT_FALSE(pc.interrupt_pending());
+    ++ticks;
+  }
+  EXPECT_EQ(ticks, 249u) << "HZ=250, a little less";
+}
+
+TEST_F(PcTest, TicksThatPassedWhileTheGuestWasNotRunAreGivenLater) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);  // 1 ms
+  take();
+  move_to(clock.time + 10 * millisecond + millisecond / 2);
+  unsigned ticks = 0;
+  while (take() != 0) ++ticks;
+  EXPECT_EQ(ticks, 10u);
+}
+
+TEST_F(PcTest, MissedTicksAreBounded) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);
+  take();
+  move_to(clock.time + 10'000 * millisecond);
+  move_to(clock.time + 10'000 * millisecond);
+  unsigned ticks = 0;
+  while (take() != 0 && ticks < 100'000) ++ticks;
+  EXPECT_EQ(ticks, 1 + Pc::max_missed_ticks);
+}
+
+TEST_F(PcTest, TicksThatTheRunningGuestDidNotTakeAreLost) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);
+  take();
+  for (int i = 0; i < 10; ++i) move_to(pc.next_deadline());
+  EXPECT_EQ(take(), 0x30u);
+  EXPECT_EQ(take(), 0u);
+}
+
+TEST_F(PcTest, MissedTicksAreNotKeptForAMaskedOrReprogrammedTimer) {
+  set_up_interrupts(0x0000);
+  set_up_timer(1193);
+  move_to(clock.time + 10 * millisecond);
+  out(0x21, 0xfa);
+  EXPECT_EQ(take(), 0x30u) << "the one that is latched";
+  EXPECT_EQ(take(), 0u);
+  move_to(clock.time + 10 * millisecond);
+  out(0x43, 0x30);  // mode 0: the output falls, the request is withdrawn
+  EXPECT_EQ(take(), 0u);
+}
+
+TEST_F(PcTest, LatchCommandsDoNotTouchMissedTicks) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);
+  take();
+  move_to(clock.time + 5 * millisecond + millisecond / 2);
+  out(0x43, 0x00);
+  out(0x43, 0xc2);
+  unsigned ticks = 0;
+  while (take() != 0) ++ticks;
+  EXPECT_EQ(ticks, 5u);
+}
+
+TEST_F(PcTest, OneShotTimerAsLinuxProgramsIt) {
+  set_up_interrupts(0x0001);
+  take();
+  out(0x43, 0x38);  // mode 4
+  out(0x40, 0xa9);
+  out(0x40, 0x04);  // 1193 ticks, 1 ms
+  EXPECT_EQ(take(), 0u);
+  const std::uint64_t due = pc.next_deadline();
+  EXPECT_GT(due, clock.time + millisecond);
+  EXPECT_LT(due, clock.time + millisecond + 3000);
+  move_to(due);
+  EXPECT_EQ(take(), 0x30u);
+  EXPECT_EQ(pc.next_deadline(), no_deadline);
+}
+
+TEST_F(PcTest, SerialInputInterruptsOnLine4) {
+  set_up_interrupts(0x0010);
+  out(0x3fa, 0x01);
+  out(0x3fc, 0x0b);
+  out(0x3f9, 0x01);
+  EXPECT_TRUE(pc.can_take_serial_input());
+  pc.serial_input('a');
+  EXPECT_EQ(take(), 0x34u);
+  EXPECT_EQ(in(0x3fa) & 0x0f, 0x04u);
+  EXPECT_EQ(in(0x3f8), 'a');
+  EXPECT_EQ(take(), 0u);
+  pc.serial_input('b');
+  EXPECT_EQ(take(), 0x34u);
+}
+
+TEST_F(PcTest, SerialTransmitterInterruptsAgainAfterEachBatch) {
+  set_up_interrupts(0x0010);
+  out(0x3fc, 0x0b);
+  out(0x3f9, 0x02);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(take(), 0x34u) << i;
+    EXPECT_EQ(in(0x3fa) & 0x0f, 0x02u);
+    out(0x3f8, 'x');
+  }
+}
+
+TEST_F(PcTest, SerialTimeoutIsADeadline) {
+  set_up_interrupts(0x0010);
+  set_up_timer(0);
+  out(0x3fa, 0xc1);
+  out(0x3fc, 0x0b);
+  out(0x3f9, 0x01);
+  pc.serial_input('a');
+  EXPECT_EQ(take(), 0u);
+  move_to(pc.next_deadline());
+  EXPECT_EQ(take(), 0x34u);
+}
+
+TEST_F(PcTest, KeysInterruptOnLine1OnceForEachByte) {
+  set_up_interrupts(0x0002);
+  for (const std::uint8_t code : {0xe0, 0x48}) pc.keyboard_input(code);
+  EXPECT_EQ(take(), 0x31u);
+  EXPECT_EQ(in(0x60), 0xe0u);
+  EXPECT_EQ(take(), 0x31u) << "the second byte is a new edge";
+  EXPECT_EQ(in(0x60), 0x48u);
+  EXPECT_EQ(take(), 0u);
+}
+
+TEST_F(PcTest, ClockInterruptsOnLine8) {
+  set_up_interrupts(0x0100);
+  out(0x43, 0x30);  // the timer is quiet
+  out(0x70, 0x0b);
+  out(0x71, 0x12);
+  move_to(pc.next_deadline());
+  EXPECT_EQ(clock.time, 1000 * millisecond);
+  EXPECT_EQ(take(), 0x38u);
+  move_to(2000 * millisecond);
+  EXPECT_EQ(take(), 0u) << "until register C is read";
+  out(0x70, 0x0c);
+  EXPECT_EQ(in(0x71) & 0x90, 0x90u);
+  move_to(pc.next_deadline());
+  EXPECT_EQ(clock.time, 3000 * millisecond);
+  EXPECT_EQ(take(), 0x38u);
+}
+
+TEST_F(PcTest, FpuErrorIsLine13UntilPortF0IsWritten) {
+  set_up_interrupts(0x2000);
+  pc.raise_fpu_error();
+  EXPECT_EQ(take(), 0x3du);
+  out(0xf0, 0);
+  EXPECT_EQ(take(), 0u);
+  pc.raise_fpu_error();
+  EXPECT_EQ(take(), 0x3du);
+}
+
+TEST_F(PcTest, PortAccessesSeeTheTimeWithoutAdvance) {
+  out(0x43, 0xb0);  // channel 2, mode 0: how Linux calibrates
+  out(0x61, 0x01);
+  out(0x42, 0x9b);
+  out(0x42, 0x2e);  // 11931 ticks, 10 ms
+  clock.time += 9 * millisecond;
+  EXPECT_EQ(in(0x61) & 0x20, 0u);
+  clock.time += 2 * millisecond;
+  EXPECT_EQ(in(0x61) & 0x20, 0x20u);
+}
+
+TEST_F(PcTest, A20IsOnUnlessBothGatesAreOff) {
+  EXPECT_TRUE(pc.a20_enabled());
+  out(0x92, 0x00);
+  EXPECT_TRUE(pc.a20_enabled());
+  out(0x64, 0xdd);
+  EXPECT_FALSE(pc.a20_enabled());
+  out(0x92, 0x02);
+  EXPECT_TRUE(pc.a20_enabled());
+}
+
+TEST_F(PcTest, TextMemoryIsAtB8000) {
+  EXPECT_FALSE(Pc::claims_memory(GuestPhysical(0xb7fff)));
+  EXPECT_TRUE(Pc::claims_memory(GuestPhysical(0xb8000)));
+  EXPECT_TRUE(Pc::claims_memory(GuestPhysical(0xbffff)));
+  EXPECT_FALSE(Pc::claims_memory(GuestPhysical(0xc0000)));
+  pc.memory_write(GuestPhysical(0xb8002), 0x0741, 2);
+  EXPECT_EQ(pc.memory_read(GuestPhysical(0xb8002), 2), 0x0741u);
+  EXPECT_EQ(pc.text_memory()[2], 'A');
+  out(0x3d4, 0x0a0e, 2);  // index and data in one access
+  EXPECT_EQ(pc.text_cursor(), 0x0a00);
+}
+
+TEST_F(PcTest, StateCanBeKeptAndPutBack) {
+  set_up_interrupts(0x0010);
+  out(0x3fc, 0x0b);
+  out(0x3f9, 0x01);
+  pc.serial_input('a');
+  const PcState kept = pc.state();
+  EXPECT_EQ(take(), 0x34u);
+  in(0x3f8);
+  out(0x80, 0x55);
+  pc.restore(kept);
+  EXPECT_EQ(in(0x80), 0x00u);
+  EXPECT_EQ(take(), 0x34u);
+  EXPECT_EQ(in(0x3f8), 'a');
+}
+
+TEST_F(PcTest, NmiMaskIsBit7OfTheClocksIndex) {
+  EXPECT_TRUE(pc.nmi_enabled());
+  out(0x70, 0x8f);
+  EXPECT_FALSE(pc.nmi_enabled());
+}
+
+}  // namespace
+}  // namespace undercroft

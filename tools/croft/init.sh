@@ -10,7 +10,7 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 hostname undercroft
-export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft:\w\$ '
+export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft# '
 cd /root
 
 command=

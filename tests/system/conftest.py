@@ -1,0 +1,117 @@
+"""Boots for the tests of real kernels: croft in a pseudo-terminal, and a shell in the guest.
+
+`pytest tests/system --bare` runs the checks of a guest without Undercroft: so the checks
+themselves are proven on the bare machine.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import pexpect
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CROFT = [sys.executable, str(ROOT / "croft")]
+PROMPT = r"undercroft# "
+
+
+def pytest_addoption(parser):
+    parser.addoption("--bare", action="store_true", help="run the guests without Undercroft")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; only ./croft test --all runs it")
+    config.addinivalue_line("markers", "hosted: says something of Undercroft; not run with --bare")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--bare"):
+        return
+    for item in items:
+        if item.get_closest_marker("hosted"):
+            item.add_marker(pytest.mark.skip(reason="needs Undercroft"))
+
+
+@pytest.fixture(scope="session")
+def bare(pytestconfig):
+    return pytestconfig.getoption("--bare")
+
+
+class Croft:
+    """Starts `croft run` with the words that all runs of a session share."""
+
+    def __init__(self, bare, folder):
+        self.shared = ["--bare"] if bare else ["--no-build"]
+        self.folder = folder
+        self.number = 0
+
+    def _command(self, words):
+        self.number += 1
+        self.log = self.folder / f"serial-{self.number}.log"
+        return [*CROFT, "run", *self.shared, "--log", str(self.log), *words]
+
+    def execute(self, command, *words, timeout=300):
+        """Runs one guest command; the result has .returncode, .stdout, .stderr (text)."""
+        line = self._command(["--timeout", str(timeout), "--exec", command, *words])
+        return subprocess.run(line, capture_output=True, text=True, timeout=timeout + 60,
+                              stdin=subprocess.DEVNULL, check=False)
+
+    def start(self, *words):
+        """Starts an interactive run in a pseudo-terminal."""
+        line = self._command(words)
+        return pexpect.spawn(line[0], line[1:], encoding="utf-8", codec_errors="replace",
+                             timeout=60, dimensions=(40, 200), cwd=str(ROOT))
+
+    def shell(self, *words):
+        return Shell(self.start(*words))
+
+
+class Shell:
+    """An interactive shell in the guest, from its first prompt on."""
+
+    def __init__(self, terminal):
+        self.terminal = terminal
+        self.started = time.monotonic()
+        terminal.expect(PROMPT)
+        self.boot_seconds = time.monotonic() - self.started
+
+    def run(self, command, timeout=120):
+        """Runs `command` as if typed; returns (its output, its status)."""
+        # The marks are typed in two halves, so that the echo of the line does not match.
+        self.terminal.sendline(f"echo @''@begin; {command}; echo @''@end $?")
+        self.terminal.expect(r"@@begin\r*\n", timeout=timeout)
+        self.terminal.expect(r"@@end (\d+)\r*\n", timeout=timeout)
+        output = re.sub("\r+\n", "\n", self.terminal.before)
+        status = int(self.terminal.match.group(1))
+        self.terminal.expect(PROMPT, timeout=timeout)
+        return output, status
+
+    def leave(self, word="exit", timeout=120):
+        """Types `word`; returns croft's exit status."""
+        self.terminal.sendline(word)
+        self.terminal.expect(pexpect.EOF, timeout=timeout)
+        self.terminal.close()
+        return self.terminal.exitstatus
+
+
+@pytest.fixture(scope="session")
+def croft(bare, tmp_path_factory):
+    return Croft(bare, tmp_path_factory.mktemp("serial"))
+
+
+@pytest.fixture(scope="module")
+def shell(croft):
+    """One boot that the tests of a module share."""
+    opened = croft.shell("--memory", "256M")
+    yield opened
+    if opened.terminal.isalive():
+        opened.terminal.close(force=True)
+
+
+def faults_in(dmesg):
+    """Lines of a kernel log that tell of a broken kernel."""
+    return [line for line in dmesg.splitlines()
+            if re.search(r"WARNING:|Oops|BUG:|Call Trace|general protection|segfault|panic -", line)]

@@ -16,6 +16,7 @@ start:
   mov $kernel_stack_end, %esp
   pushl $0
   popf
+  sub $8, %esp                    // the ABI wants the stack aligned to 16 at the call
   push %ebx                       // boot information
   push %eax                       // magic
   call kernel_start

@@ -46,7 +46,7 @@ void exact_results() {
 }
 
 void refused() {
-  for (u32 mode = 0; mode < 8; ++mode) {
+  for (u32 mode = 0; mode < 6; ++mode) {  // TS and EM together: processors differ
     const u32 value = (cr0() & ~(cr0_mp | cr0_em | cr0_ts)) | mode << 1;
     const auto under = [&](void (*code)()) {
       set_cr0(value);

@@ -242,8 +242,9 @@ void questions() {
     asm volatile("lsl %2, %0; pushf; pop %1" : "+r"(limit), "=r"(flags_of_lsl) : "r"(u32{one}));
     asm volatile("verr %1; pushf; pop %0" : "=r"(flags_of_verr) : "r"(one));
     asm volatile("verw %1; pushf; pop %0" : "=r"(flags_of_verw) : "r"(one));
-    line(hex(one, 4), ": lar ", hex(rights), ' ', flags_of_lar >> 6 & 1, " lsl ", hex(limit), ' ',
-         flags_of_lsl >> 6 & 1, " verr ", flags_of_verr >> 6 & 1, " verw ", flags_of_verw >> 6 & 1);
+    line(hex(one, 4), ": lar ", hex(rights & 0xf0ff00), ' ', flags_of_lar >> 6 & 1, " lsl ",
+         hex(limit), ' ', flags_of_lsl >> 6 & 1, " verr ", flags_of_verr >> 6 & 1, " verw ",
+         flags_of_verw >> 6 & 1);
   }
   struct [[gnu::packed]] {
     u16 limit;

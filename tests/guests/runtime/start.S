@@ -43,7 +43,7 @@ load_kernel_segments:
   ret
 
 // bool guarded_call(void (*function)(void*), void* argument): false if it trapped. What it did to
-// segment registers, flags and stack is undone then. Calls may be nested.
+// flags and stack is undone then; segment registers are the kernel's afterwards in any case. Calls may be nested.
 .global guarded_call
 guarded_call:
   push %ebp
@@ -56,9 +56,11 @@ guarded_call:
   mov 28(%esp), %eax
   push 32(%esp)
   call *%eax
-  mov $1, %eax
+  mov $1, %ecx
 guarded_leave:
-  mov guard_stack, %esp
+  mov %ss:guard_stack, %esp       // the function may have left any DS
+  call load_kernel_segments
+  mov %ecx, %eax
   popl guard_stack
   popf
   pop %edi
@@ -72,15 +74,9 @@ guarded_leave:
 guarded_escape:
   cld
   ljmp $kernel_code, $1f
-1:mov guard_stack, %esp
-  mov $kernel_data, %ax
-  mov %ax, %ss
-  mov %ax, %ds
-  mov %ax, %es
-  mov %ax, %fs
-  mov %ax, %gs
-  mov guard_stack, %esp
-  xor %eax, %eax
+1:mov $kernel_data, %ax
+  mov %ax, %ss                    // the trap may have come on another stack segment
+  xor %ecx, %ecx
   jmp guarded_leave
 
 // void enter_user(const UserState*): IRET to ring 3; comes back by a trap only.

@@ -142,6 +142,19 @@ def test_every_package_says_what_it_is_for():
     assert all(wanted.values())
 
 
+def test_without_root_the_command_is_told(monkeypatch):
+    monkeypatch.setattr(packages, "missing", lambda wanted: ["xorriso", "mtools"])
+    monkeypatch.setattr(packages, "_privilege", lambda: None)
+    with pytest.raises(errors.CroftError) as error:
+        packages.require("run")
+    assert "sudo apt-get install -y --no-install-recommends xorriso mtools" in error.value.hint
+
+
+def test_missing_package_is_noticed():
+    assert packages.missing(["dpkg", "no-such-package-of-undercroft"]) == [
+        "no-such-package-of-undercroft"]
+
+
 def test_reading_order_notation():
     assert lint.named("see `a/b.{hpp,cpp}` and `c.S`, not `word`") == {"a/b.hpp", "a/b.cpp", "c.S"}
 

@@ -6,7 +6,9 @@ Knows GRUB's configuration language; leaves to machine.py where the image is run
 import hashlib
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 
 from . import paths, progress
@@ -26,7 +28,7 @@ fi
 
 def quote(word):
     """`word` as GRUB's shell has to read it."""
-    if word and all(letter.isalnum() or letter in "_-=.,:/+@%" for letter in word):
+    if re.fullmatch(r"[A-Za-z0-9_=.,:/+@%-]+", word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
@@ -63,6 +65,21 @@ def bare_entry(guest):
     return text
 
 
+def _stripped_monitor():
+    """undercroft.elf without its debugging information, which GRUB would load as well."""
+    target = FOLDER / "undercroft.elf"
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if not target.exists() or target.stat().st_mtime_ns != paths.IMAGE.stat().st_mtime_ns:
+        partial = target.with_name(f"undercroft.{os.getpid()}.partial")
+        try:
+            subprocess.run(["objcopy", "--strip-debug", str(paths.IMAGE), str(partial)], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            shutil.copyfile(paths.IMAGE, partial)
+        shutil.copystat(paths.IMAGE, partial)
+        partial.replace(target)
+    return target
+
+
 def contents(guest, bare, monitor_options):
     """The image as {path in it: file or text}."""
     files = {"boot/kernel": guest.kernel}
@@ -72,7 +89,7 @@ def contents(guest, bare, monitor_options):
         entry = bare_entry(guest)
     else:
         entry = hosted_entry(monitor_options, guest)
-        files["boot/undercroft.elf"] = paths.IMAGE
+        files["boot/undercroft.elf"] = _stripped_monitor()
     title = "bare guest" if bare else "Undercroft"
     files["boot/grub/grub.cfg"] = f"{HEADER}menuentry '{title}' {{\n{entry}}}\n"
     return files

@@ -102,8 +102,7 @@ def _wait(process, timeout):
     except subprocess.TimeoutExpired:
         process.terminate()
         process.wait()
-        raise CroftError(f"no end after {timeout} s", f"raise --timeout",
-                         errors.TIMED_OUT) from None
+        raise CroftError("the time of --timeout is over", None, errors.TIMED_OUT) from None
 
 
 def _start(setup, **pipes):
@@ -151,14 +150,19 @@ def run_command(setup, timeout, verbose):
             process.terminate()
             process.wait()
     if status not in (0, errors.GUEST_RESET):
-        sys.stderr.buffer.write(b"" if verbose else watcher.last_lines())
+        _show(b"" if verbose else watcher.last_lines())
         progress.say(f"{text}; the whole serial line is in {setup.log}")
         return status
     if watcher.status is None:
-        sys.stderr.buffer.write(b"" if verbose else watcher.last_lines())
+        _show(b"" if verbose else watcher.last_lines())
         raise CroftError(f"{text}, but the command gave no status",
                          f"the whole serial line is in {setup.log}", errors.NO_STATUS)
     return watcher.status
+
+
+def _show(text):
+    sys.stderr.buffer.write(text)
+    sys.stderr.flush()
 
 
 def _pump(process, watcher, deadline, ticker, enough):
@@ -168,7 +172,7 @@ def _pump(process, watcher, deadline, ticker, enough):
         while not enough():
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                sys.stderr.buffer.write(watcher.last_lines())
+                _show(watcher.last_lines())
                 raise CroftError("the time of --timeout is over", None, errors.TIMED_OUT)
             if not selector.select(left):
                 continue

@@ -71,11 +71,11 @@ struct Machine {
                                  tss_selector = 0x28, conforming_0 = 0x30, ldt_selector = 0x38,
                                  code_1 = 0x41, data_1 = 0x49, scratch = 0x50, scratch_2 = 0x58;
 
-  FlatMemory memory{0x20000};
+  FlatMemory memory;
   CountingEnvironment environment;
   Vcpu vcpu;
 
-  Machine() {
+  explicit Machine(std::uint32_t bytes = 0x10000) : memory(bytes) {
     vcpu.cr0 |= cr0::protection_enable;
     vcpu.gdtr = {GuestLinear(gdt), 0xff};
     vcpu.idtr = {GuestLinear(idt), 0x7ff};

@@ -1,0 +1,82 @@
+#include "boot/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace undercroft::boot {
+namespace {
+
+Options parsed(std::string_view line) {
+  const auto result = parse_options(line);
+  EXPECT_TRUE(result.ok()) << line << ": " << result.error().word << " " << result.error().reason;
+  return result.value();
+}
+
+std::string refused(std::string_view line) {
+  const auto result = parse_options(line);
+  if (result.ok()) return "accepted";
+  return std::string(result.error().word) + " " + result.error().reason;
+}
+
+TEST(Options, NothingGivesTheDefaults) {
+  for (const char* line : {"", " ", "   "}) {
+    const Options options = parsed(line);
+    EXPECT_EQ(options.guest_memory, 0u);
+    EXPECT_FALSE(options.window.has_value());
+    EXPECT_EQ(options.window_hop, 0u);
+    EXPECT_EQ(options.engine, Engine::translate);
+    EXPECT_EQ(options.memory, MemoryPolicy::eager);
+    EXPECT_EQ(options.absent, Absent::floating);
+    EXPECT_FALSE(options.selftest);
+  }
+}
+
+TEST(Options, Sizes) {
+  EXPECT_EQ(parsed("mem=8192").guest_memory, 8192u);
+  EXPECT_EQ(parsed("mem=64K").guest_memory, 64u << 10);
+  EXPECT_EQ(parsed("mem=256M").guest_memory, 256u << 20);
+  EXPECT_EQ(parsed("mem=3G").guest_memory, 3u << 30);
+  EXPECT_EQ(parsed("mem=0x100000").guest_memory, 0x100000u);
+}
+
+TEST(Options, Window) {
+  EXPECT_EQ(parsed("window=0xff000000").window, HostLinear(0xff000000));
+  EXPECT_EQ(parsed("window=hop:20").window_hop, 20u);
+  const Options both = parsed("window=0x40000000 window=hop:7");
+  EXPECT_EQ(both.window, HostLinear(0x40000000));
+  EXPECT_EQ(both.window_hop, 7u);
+}
+
+TEST(Options, Choices) {
+  const Options options =
+      parsed("engine=interpret user=translate guard=exact memory=lazy absent=fault log=2 selftest");
+  EXPECT_EQ(options.engine, Engine::interpret);
+  EXPECT_EQ(options.user, UserMode::translate);
+  EXPECT_EQ(options.guard, Guard::exact);
+  EXPECT_EQ(options.memory, MemoryPolicy::lazy);
+  EXPECT_EQ(options.absent, Absent::fault);
+  EXPECT_EQ(options.log, 2u);
+  EXPECT_TRUE(options.selftest);
+  EXPECT_EQ(parsed("engine=interpret engine=translate").engine, Engine::translate);
+}
+
+TEST(Options, ErrorsNameTheWord) {
+  EXPECT_EQ(refused("mem=4M nonsense"), "nonsense is not an option of Undercroft");
+  EXPECT_EQ(refused("engine"), "engine needs a value");
+  EXPECT_EQ(refused("engine=fast"), "engine=fast has no such value");
+  EXPECT_EQ(refused("engines=translate"), "engines=translate is not an option of Undercroft");
+  EXPECT_EQ(refused("mem=abc"), "mem=abc is not a number that fits 32 bits");
+  EXPECT_EQ(refused("mem=4G"), "mem=4G is not a number that fits 32 bits");
+  EXPECT_EQ(refused("mem="), "mem= is not a number that fits 32 bits");
+  EXPECT_EQ(refused("mem=M"), "mem=M is not a number that fits 32 bits");
+  EXPECT_EQ(refused("mem=100"), "mem=100 must be a multiple of 4096, and not 0");
+  EXPECT_EQ(refused("mem=0"), "mem=0 must be a multiple of 4096, and not 0");
+  EXPECT_EQ(refused("window=0x1000"), "window=0x1000 must be a multiple of 4 MB, or hop:N");
+  EXPECT_EQ(refused("window=hop:x"), "window=hop:x is not a number that fits 32 bits");
+  EXPECT_EQ(refused("log=99999999999999999999"),
+            "log=99999999999999999999 is not a number that fits 32 bits");
+}
+
+}  // namespace
+}  // namespace undercroft::boot

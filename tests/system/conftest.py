@@ -102,6 +102,12 @@ def croft(bare, tmp_path_factory):
     return Croft(bare, tmp_path_factory.mktemp("serial"))
 
 
+@pytest.fixture(scope="session")
+def bare_croft(tmp_path_factory):
+    """Runs without Undercroft, also where the other runs are under it."""
+    return Croft(True, tmp_path_factory.mktemp("bare-serial"))
+
+
 @pytest.fixture(scope="module")
 def shell(croft):
     """One boot that the tests of a module share."""

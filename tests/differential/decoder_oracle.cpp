@@ -202,7 +202,9 @@ const char* compare_string(const Instruction& ours, const ZydisAnswer& answer) {
   if (ours.accesses_data_segment() != data_segment) return "string source";
   if (ours.accesses_es() != es) return "string destination";
   for (const Operand& operand : ours.operands)
-    if (operand.kind == OperandKind::implicit && operand.width != width) return "string width";
+    if ((operand.kind == OperandKind::implicit || operand.kind == OperandKind::accumulator) &&
+        operand.width != width)
+      return "string width";
   return nullptr;
 }
 

@@ -6,10 +6,11 @@
 // CPUID must hide what is not here. Departures from the manual's maps:
 //  - VEX, EVEX, XOP: absent; C4, C5, 62 with mod 11 are undefined. So are 3DNow, MPX (its opcodes
 //    are NOPs), VMX, SMX, SVM, TSX, XSAVE, RDRAND, AES, CLMUL, SHA, ADX, CET, SMAP, SYSCALL.
-//  - F3 0F BC and F3 0F BD are BSF and BSR (no BMI1, no LZCNT); 0F 0D is PREFETCH.
-//  - Aliases that every processor executes but the manual omits are rows: 82, C0/6 and its kin
-//  (SHL),
-//    F6/1 (TEST), SALC, INT1, and the x87 ones (FSTP1, FXCH4, FCOM2, ...).
+//  - F3 0F BC and F3 0F BD are BSF and BSR (no BMI1, no LZCNT). A processor that has TZCNT and
+//    LZCNT runs those instead when such an instruction is copied; dropping F3 makes it exact.
+//  - 0F 0D is PREFETCH, with mod 11 a NOP.
+//  - Aliases that every processor executes but the manual omits are rows: 82, C0 /6 and kin
+//    (SHL), F6 /1 (TEST), SALC, INT1, and the x87 ones (FSTP1, FXCH4, FCOM2, ...).
 //  - FENI, FDISI, FSETPM are what they have been since the 387: NOPs.
 //  - Of class sensitive is also what depends on IOPL (CLI, STI, IN, OUT, ...) or on CR4 (RDTSC,
 //    RDPMC); of class privileged only what traps at CPL 3 under all circumstances.

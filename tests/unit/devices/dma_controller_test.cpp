@@ -26,6 +26,8 @@ TEST(DmaController, ClearFlipFlopStartsWithTheLowByte) {
   dma.write_first(0, 0x22);
   dma.write_first(0, 0x33);
   EXPECT_EQ(dma.read_first(0), 0x22);
+  dma.write_first(12, 0);
+  EXPECT_EQ(dma.read_first(0), 0x22);
   EXPECT_EQ(dma.read_first(0), 0x33);
 }
 
@@ -43,6 +45,9 @@ TEST(DmaController, MasksAndRequests) {
   EXPECT_EQ(dma.read_first(15), 0xff) << "all masked at first";
   dma.write_first(10, 0x02);
   EXPECT_EQ(dma.read_first(15), 0xfb);
+  dma.write_first(10, 0x01);
+  EXPECT_EQ(dma.read_first(15), 0xf9);
+  dma.write_first(10, 0x05);
   dma.write_first(10, 0x06);
   EXPECT_EQ(dma.read_first(15), 0xff);
   dma.write_first(15, 0x05);

@@ -14,10 +14,10 @@ constexpr PcRequest none{}, power_off{PcRequest::Kind::power_off, 0},
 TEST(Power, AcpiPowerOffBySleepEnable) {
   Power power;
   power.write_acpi(4, 0x01);
-  power.write_acpi(5, 0x1c);  // a sleep type alone
+  power.write_acpi(5, 0xdf);  // all but SLP_EN
   EXPECT_EQ(power.request(), none);
   EXPECT_EQ(power.read_acpi(4, 0), 0x01);
-  EXPECT_EQ(power.read_acpi(5, 0), 0x1c);
+  EXPECT_EQ(power.read_acpi(5, 0), 0xdf);
   power.write_acpi(5, 0x20);
   EXPECT_EQ(power.request(), power_off);
   EXPECT_EQ(power.read_acpi(5, 0), 0x00) << "SLP_EN is write only";

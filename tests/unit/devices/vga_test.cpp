@@ -37,6 +37,25 @@ TEST_F(VgaTest, StartsInMode3) {
   EXPECT_EQ(vga.text()[1], 0x07);
 }
 
+// The monitor's own timing of the retrace is that of the registers.
+TEST_F(VgaTest, Mode3RegistersDescribe449LinesOf900Dots) {
+  const unsigned overflow = get(0x3d4, 0x07);
+  const auto line = [overflow](unsigned low, unsigned bit_8, unsigned bit_9) {
+    return low | (overflow >> bit_8 & 1) << 8 | (overflow >> bit_9 & 1) << 9;
+  };
+  EXPECT_EQ((get(0x3d4, 0x00) + 5u) * 9, 900u) << "horizontal total";
+  EXPECT_EQ((get(0x3d4, 0x01) + 1u) * 9, 720u) << "horizontal display end";
+  EXPECT_EQ(line(get(0x3d4, 0x06), 0, 5) + 2, 449u) << "vertical total";
+  EXPECT_EQ(line(get(0x3d4, 0x12), 1, 6) + 1, 400u) << "vertical display end";
+  EXPECT_EQ(line(get(0x3d4, 0x10), 2, 7), 412u) << "vertical retrace start";
+  EXPECT_EQ(get(0x3d4, 0x11) & 15, (412 + 2) & 15) << "vertical retrace end";
+  EXPECT_EQ(line(get(0x3d4, 0x15), 3, 9) & 0x1ff, 406u) << "vertical blank start";
+  for (const unsigned index : {0x08u, 0x0cu, 0x0du, 0x0eu, 0x0fu}) {
+    EXPECT_EQ(get(0x3d4, index), 0) << "start and cursor: " << index;
+  }
+  EXPECT_EQ(get(0x3d4, 0x0a) << 8 | get(0x3d4, 0x0b), 0x0d0e) << "cursor at the bottom";
+}
+
 TEST_F(VgaTest, IndexedRegistersReadBack) {
   struct Row {
     unsigned port, index;
@@ -84,6 +103,9 @@ TEST_F(VgaTest, AttributePaletteIsGuardedWhileShown) {
   out(0x3c0, 0x01);
   out(0x3c0, 0x3f);
   EXPECT_EQ(in(0x3c1), 0x3f);
+  out(0x3c0, 0x30);  // mode control is no palette entry
+  out(0x3c0, 0x04);
+  EXPECT_EQ(in(0x3c1), 0x04);
 }
 
 TEST_F(VgaTest, MonochromePlaceFollowsMiscellaneousOutput) {

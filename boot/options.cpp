@@ -97,12 +97,17 @@ constexpr Row rows[] = {
      [](Options& o, std::string_view v) {
        return choose(v, "float", Absent::floating, "fault", Absent::fault, o.absent);
      }},
+    {"selftest",
+     [](Options& o, std::string_view v) {
+       return choose(v, "panic", SelfTestKind::panic, "overflow", SelfTestKind::overflow,
+                     o.selftest);
+     }},
     {"log", [](Options& o, std::string_view v) { return set_number(v, false, o.log); }},
 };
 
 Problem set_option(Options& options, std::string_view word) {
   if (word == "selftest") {
-    options.selftest = true;
+    options.selftest = SelfTestKind::nexus;
     return nullptr;
   }
   const std::size_t equals = word.find('=');

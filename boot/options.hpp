@@ -17,17 +17,21 @@ enum class Guard : std::uint8_t { fast, exact };
 enum class MemoryPolicy : std::uint8_t { eager, lazy };
 enum class Absent : std::uint8_t { floating, fault };
 
+// Instead of a guest: exercise the nexus; or panic by a page fault, or by a stack overflow, so that
+// the reports can be seen.
+enum class SelfTestKind : std::uint8_t { none, nexus, panic, overflow };
+
 struct Options {
-  std::uint32_t guest_memory = 0;             // mem=SIZE bytes (K, M, G); 0: all that is left
-  std::optional<HostLinear> window{};         // window=0x..., a multiple of 4 MB
-  std::uint32_t window_hop = 0;               // window=hop:N; 0: off
-  Engine engine = Engine::translate;          // engine=translate|interpret
-  UserMode user = UserMode::direct;           // user=direct|translate
-  Guard guard = Guard::fast;                  // guard=fast|exact
-  MemoryPolicy memory = MemoryPolicy::eager;  // memory=eager|lazy
-  Absent absent = Absent::floating;           // absent=float|fault
-  std::uint32_t log = 0;                      // log=N: 0 quiet, more is more
-  bool selftest = false;                      // selftest: exercise the nexus and end
+  std::uint32_t guest_memory = 0;              // mem=SIZE bytes (K, M, G); 0: all that is left
+  std::optional<HostLinear> window{};          // window=0x..., a multiple of 4 MB
+  std::uint32_t window_hop = 0;                // window=hop:N; 0: off
+  Engine engine = Engine::translate;           // engine=translate|interpret
+  UserMode user = UserMode::direct;            // user=direct|translate
+  Guard guard = Guard::fast;                   // guard=fast|exact
+  MemoryPolicy memory = MemoryPolicy::eager;   // memory=eager|lazy
+  Absent absent = Absent::floating;            // absent=float|fault
+  std::uint32_t log = 0;                       // log=N: 0 quiet, more is more
+  SelfTestKind selftest = SelfTestKind::none;  // selftest[=panic|overflow]
 };
 
 struct OptionError {

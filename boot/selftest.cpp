@@ -333,9 +333,26 @@ class SelfTest {
   GuestContext context_{};
 };
 
+// Writes to page 0 of the window, where nothing is mapped. The address passes through a volatile so
+// that the compiler does not know it.
+[[gnu::noinline]] void panic_by_page_fault() {
+  volatile std::uint32_t address = 0x10;
+  *reinterpret_cast<volatile std::uint32_t*>(address) = 1;
+}
+
+// The stack's end is a guard page, where the processor cannot push the fault's frame either. It
+// ends long before the count does.
+[[gnu::noinline]] std::uint32_t overflow_stack(std::uint32_t depth) {
+  volatile std::uint32_t here[64];
+  here[0] = depth;
+  return depth == 0 ? 0 : overflow_stack(depth - 1) + here[0];
+}
+
 }  // namespace
 
-void run_selftest(Machine& machine) {
+void run_selftest(Machine& machine, SelfTestKind kind) {
+  if (kind == SelfTestKind::panic) panic_by_page_fault();
+  if (kind == SelfTestKind::overflow) overflow_stack(1000000);
   SelfTest test(machine);
   constexpr std::uint32_t bases[] = {0xff000000, 0x40000000, 0xffc00000, 0x00000000, 0x80000000};
   for (const std::uint32_t base : bases) {

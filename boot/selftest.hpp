@@ -3,9 +3,11 @@
 #pragma once
 
 #include "arch/x86/machine.hpp"
+#include "options.hpp"
 
 namespace undercroft::boot {
 
-[[noreturn]] void run_selftest(x86::Machine&);
+// kind is not none. The other two kinds end in the panic that they are named after.
+[[noreturn]] void run_selftest(x86::Machine&, SelfTestKind kind);
 
 }  // namespace undercroft::boot

@@ -64,7 +64,8 @@ extern "C" [[noreturn]] void start(std::uint32_t magic, std::uint32_t address) {
   if (!options.ok()) refuse(machine, options.error().word, options.error().reason);
   if (options.value().window) machine.move_window(*options.value().window);
 
-  if (options.value().selftest) run_selftest(machine);
+  const SelfTestKind test = options.value().selftest;
+  if (test != SelfTestKind::none) run_selftest(machine, test);
   run_guest(machine, information, options.value());
 }
 

@@ -30,6 +30,7 @@ bool on_monitor_stack(std::uint32_t offset) {
 void print_back_trace(Console& out, std::uint32_t frame) {
   for (unsigned depth = 0; depth < 32 && on_monitor_stack(frame); ++depth) {
     const auto* words = reinterpret_cast<const std::uint32_t*>(frame);
+    if (words[1] == 0) return;
     print_code_address(out, words[1]);
     if (words[0] <= frame) return;
     frame = words[0];

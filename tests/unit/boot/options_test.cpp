@@ -28,7 +28,7 @@ TEST(Options, NothingGivesTheDefaults) {
     EXPECT_EQ(options.engine, Engine::translate);
     EXPECT_EQ(options.memory, MemoryPolicy::eager);
     EXPECT_EQ(options.absent, Absent::floating);
-    EXPECT_FALSE(options.selftest);
+    EXPECT_EQ(options.selftest, SelfTestKind::none);
   }
 }
 
@@ -57,7 +57,9 @@ TEST(Options, Choices) {
   EXPECT_EQ(options.memory, MemoryPolicy::lazy);
   EXPECT_EQ(options.absent, Absent::fault);
   EXPECT_EQ(options.log, 2u);
-  EXPECT_TRUE(options.selftest);
+  EXPECT_EQ(options.selftest, SelfTestKind::nexus);
+  EXPECT_EQ(parsed("selftest=panic").selftest, SelfTestKind::panic);
+  EXPECT_EQ(parsed("selftest=overflow").selftest, SelfTestKind::overflow);
   EXPECT_EQ(parsed("engine=interpret engine=translate").engine, Engine::translate);
 }
 

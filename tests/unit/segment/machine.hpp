@@ -75,7 +75,7 @@ struct Machine {
   CountingEnvironment environment;
   Vcpu vcpu;
 
-  explicit Machine(std::uint32_t bytes = 0x10000) : memory(bytes) {
+  explicit Machine(std::uint32_t bytes = 0x12000) : memory(bytes) {
     vcpu.cr0 |= cr0::protection_enable;
     vcpu.gdtr = {GuestLinear(gdt), 0xff};
     vcpu.idtr = {GuestLinear(idt), 0x7ff};

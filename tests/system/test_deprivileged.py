@@ -46,7 +46,7 @@ def check(log, events):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("name", ["usermode", "interrupts"])
+@pytest.mark.parametrize("name", ["interrupts", "paging"])
 def test_no_exception_of_a_test_kernel_at_ring_0(croft, tmp_path, name):
     log = Log(tmp_path)
     terminal = croft.start(name, "--timeout", "200", "--monitor", f"window={WINDOW:#x}",

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <random>
 #include <vector>
 
 #include "decoder_differences.hpp"
@@ -109,6 +110,24 @@ TEST_P(Generated, AgreesWithZydis) {
               static_cast<unsigned long long>(oracle.compared()),
               static_cast<unsigned long long>(oracle.valid()));
   EXPECT_GT(oracle.valid(), oracle.compared() / 3);
+}
+
+// Up to four prefixes in any order before bytes of which none is chosen.
+TEST_P(Generated, AgreesWithZydisOnRandomBytes) {
+  constexpr std::array<std::uint8_t, 11> prefixes{0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+                                                  0x66, 0x67, 0xf0, 0xf2, 0xf3};
+  constexpr unsigned seed = 1;
+  Oracle oracle(GetParam());
+  std::mt19937 random(seed);
+  for (unsigned i = 0; i < 2'000'000; ++i) {
+    Encoding encoding;
+    for (unsigned count = random() % 5; count != 0; --count)
+      encoding.add(prefixes[random() % prefixes.size()]);
+    if (random() % 3 == 0) encoding.add(0x0f);
+    while (encoding.size < encoding.bytes.size()) encoding.add(static_cast<std::uint8_t>(random()));
+    oracle.compare(encoding.bytes);
+  }
+  EXPECT_EQ(oracle.report(), "") << "seed " << seed;
 }
 
 INSTANTIATE_TEST_SUITE_P(Code, Generated, testing::Values(true, false),

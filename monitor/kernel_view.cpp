@@ -135,6 +135,10 @@ void Monitor::save_kernel_context(const CachePoint& point) {
 }
 
 Monitor::Next Monitor::kernel_trap() {
+  // Only what the guest may have changed is taken from the processor. (QEMU 7.2's TCG puts garbage
+  // into the other bits for some instructions after CMPXCHG8B, VM among them.)
+  context_.eflags = (context_.eflags & (shared_flags | eflags::resume)) | eflags::interrupt |
+                    eflags::always_one | (stepping_ ? eflags::trap : 0);
   ++statistics_.traps[0][context_.vector & 63];
   trace_.record(View::kernel, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {

@@ -38,7 +38,6 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
 RunEnd Monitor::run(const Vcpu& start) {
   vcpu_ = start;
   use_address_space();
-  refresh_descriptors();
   fpu_control_changed(vcpu_);
   while (!end_) {
     service();

@@ -64,7 +64,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   GuestLinearMemory& linear_memory() { return linear_; }
   const GuestLinearMemory& linear_memory() const { return linear_; }
   // The last traps, newest last.
-  void print_history(Console& out) const { trace_.print(out); }
+  void print_history(Console& out) const { trace_.print(out, cache_); }
   const Statistics& statistics() const { return statistics_; }
   const ShadowPaging::Counts& shadow_counts() const { return shadow_.counts(); }
   const TranslationCache::Counts& cache_counts() const { return cache_.counts(); }
@@ -128,6 +128,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void note_code_slot(GuestLinear);
   void flush_code();
   void refresh_descriptors();
+  void forget_descriptors();
   void check_descriptor_pages();
   Exception hardware_exception() const;
 
@@ -214,6 +215,11 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   };
   std::array<TablePage, DescriptorShadow::max_pages> table_pages_{};
   unsigned table_page_count_ = 0;
+  bool descriptors_current_ = false;  // the user view's images are the guest's tables
+  // Writes to the tables' pages between two entries of user code that are carried through one by
+  // one.
+  static constexpr unsigned most_descriptor_writes = 16;
+  unsigned descriptor_writes_left_ = most_descriptor_writes;
 };
 
 }  // namespace undercroft

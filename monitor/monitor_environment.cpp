@@ -37,7 +37,7 @@ void Monitor::use_address_space() {
 void Monitor::paging_changed(const Vcpu&) {
   use_address_space();
   flush_code();
-  refresh_descriptors();
+  forget_descriptors();
 }
 
 void Monitor::page_root_loaded(const Vcpu&) {
@@ -56,14 +56,23 @@ void Monitor::fpu_control_changed(const Vcpu&) {
   processor_.set_guest_controls(vcpu_.cr0, vcpu_.cr4);
 }
 
-void Monitor::descriptor_tables_changed(const Vcpu&) { refresh_descriptors(); }
+void Monitor::descriptor_tables_changed(const Vcpu&) { forget_descriptors(); }
 
-// Makes the user view's images anew and watches the pages they were made from.
-void Monitor::refresh_descriptors() {
+// Only user code runs on the images, so they are made when it is next entered, and nobody watches
+// the guest's tables until then.
+void Monitor::forget_descriptors() {
   for (unsigned i = 0; i < table_page_count_; ++i) {
     if (table_pages_[i].physical)
       vm_.table.unwatch(*table_pages_[i].physical, Watcher::descriptor_table);
   }
+  table_page_count_ = 0;
+  descriptors_current_ = false;
+  segments_exact_ = false;
+}
+
+// Makes the user view's images anew and watches the pages they were made from.
+void Monitor::refresh_descriptors() {
+  forget_descriptors();
   const auto refreshed = descriptors_.refresh(vcpu_, linear_);
   if (refreshed.collision) {
     return end_run(RunEnd::Kind::stopped, "a GDT that reaches the monitor's entries");
@@ -79,7 +88,8 @@ void Monitor::refresh_descriptors() {
     vm_.table.watch(walk.address, Watcher::descriptor_table);
     shadow_.write_protect(walk.address.page());
   }
-  segments_exact_ = false;
+  descriptors_current_ = true;
+  descriptor_writes_left_ = most_descriptor_writes;
 }
 
 // After a change of address space: the tables' pages may be elsewhere.
@@ -89,7 +99,7 @@ void Monitor::check_descriptor_pages() {
     const bool mapped = walk.mapped();
     const auto& before = table_pages_[i].physical;
     if (mapped != before.has_value() || (mapped && *before != walk.address.page())) {
-      return refresh_descriptors();
+      return forget_descriptors();
     }
   }
 }
@@ -97,6 +107,8 @@ void Monitor::check_descriptor_pages() {
 void Monitor::written(GuestPhysical address, unsigned bytes) {
   ++statistics_.descriptor_writes;
   segments_exact_ = false;
+  // Other things may stand on the page: after some writes it is cheaper to make the images anew.
+  if (--descriptor_writes_left_ == 0) return forget_descriptors();
   for (unsigned i = 0; i < table_page_count_; ++i) {
     if (table_pages_[i].physical != address.page()) continue;
     const auto refreshed =

@@ -29,6 +29,8 @@ bool reload_gives(const DescriptorCache& cache, std::span<const std::uint64_t, 8
 bool Monitor::direct_execution_is_exact() {
   if (!vcpu_.interrupts_enabled() || vcpu_.iopl() == 3) return false;
   if (segments_exact_) return true;
+  if (!descriptors_current_) refresh_descriptors();
+  descriptor_writes_left_ = most_descriptor_writes;
   const auto gdt = processor_.gdt_image(View::user);
   const auto ldt = processor_.ldt_image(View::user);
   for (const DescriptorCache& cache : vcpu_.segments) {
@@ -106,6 +108,9 @@ void Monitor::reload_user_segments() {
 }
 
 Monitor::Next Monitor::user_trap() {
+  // See kernel_trap.
+  context_.eflags = (context_.eflags & user_flags) | (vcpu_.eflags & eflags::iopl) |
+                    eflags::interrupt | eflags::always_one;
   ++statistics_.traps[1][context_.vector & 63];
   trace_.record(View::user, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {

@@ -3,19 +3,29 @@
 #include "format.hpp"
 
 namespace undercroft {
+namespace {
 
-void Trace::print(Console& out) const {
+void print_cache_address(Console& out, const TranslationCache& cache, const TraceEntry& entry) {
+  const auto exit = entry.vector == 6 ? cache.exit_at(entry.eip) : std::nullopt;
+  if (exit && exit->kind == ExitKind::indirect) return out.write(" exit indirect");
+  if (exit) return print(out, " exit {} to {x8}", static_cast<unsigned>(exit->kind), exit->eip);
+  if (const auto point = cache.point_at(entry.eip)) print(out, " guest eip {x8}", point->eip);
+}
+
+}  // namespace
+
+void Trace::print(Console& out, const TranslationCache& cache) const {
   const std::uint32_t count = next_ < entries_.size() ? next_ : std::uint32_t{entries_.size()};
   undercroft::print(out, "  last {} traps, newest last:\n", count);
   for (std::uint32_t n = next_ - count; n != next_; ++n) {
     const TraceEntry& entry = entries_[n % entries_.size()];
+    const bool kernel = entry.view == static_cast<std::uint8_t>(View::kernel);
     undercroft::print(out, "  {} vector {} error {x} eip {x8} esp {x8}",
-                      entry.view ? "user  " : "kernel", entry.vector, entry.error_code, entry.eip,
+                      kernel ? "kernel" : "user  ", entry.vector, entry.error_code, entry.eip,
                       entry.esp);
-    if (entry.vector == 14)
-      undercroft::print(out, " address {x8}\n", entry.address);
-    else
-      out.write("\n");
+    if (kernel) print_cache_address(out, cache, entry);
+    if (entry.vector == 14) undercroft::print(out, " address {x8}", entry.address);
+    out.write("\n");
   }
 }
 

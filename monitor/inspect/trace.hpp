@@ -7,6 +7,7 @@
 
 #include "../ports.hpp"
 #include "../processor.hpp"
+#include "../translate/cache.hpp"
 
 namespace undercroft {
 
@@ -29,7 +30,8 @@ class Trace {
                                            context.fault_address,
                                            context.esp};
   }
-  void print(Console&) const;
+  // Cache addresses are shown with the guest address they stand for, as the cache is now.
+  void print(Console&, const TranslationCache&) const;
 
  private:
   std::array<TraceEntry, 64> entries_{};

@@ -32,8 +32,9 @@ struct Execution {
   bool halts = false;
   bool native = false;  // the processor has to run it
   bool unsupported = false;
-  bool software_event = false;  // `event` is to be delivered
-  Event event{};
+  bool software_event = false;  // of event_kind and event_vector, to be delivered by the caller
+  Event::Kind event_kind = Event::Kind::software_interrupt;
+  std::uint8_t event_vector = 0;
   bool task_trap = false;
 
   // Registers by number and width; of width 1, 4 to 7 are AH CH DH BH.

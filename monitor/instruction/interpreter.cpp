@@ -207,27 +207,30 @@ StepOutcome raised(const Exception& exception, const Instruction* instruction) {
   return outcome;
 }
 
-// What the instruction has decided, made true: EIP, RF, the shadow.
+// What the instruction asked for instead of retiring; nothing of the Vcpu has changed.
+void hand_over(const Execution& x, StepOutcome& outcome) {
+  outcome.kind = x.native ? Kind::needs_native : Kind::unsupported;
+  if (!x.software_event) return;
+  outcome.kind = Kind::software_event;
+  outcome.event = {x.event_kind, {}, x.event_vector, x.next_eip, 0};
+}
+
+// What the instruction has decided, made true: EIP, RF, the shadow, HLT.
 void commit(Execution& x, StepOutcome& outcome) {
   Vcpu& vcpu = x.vcpu;
-  if (x.software_event || x.native || x.unsupported) {
-    outcome.kind = x.software_event ? Kind::software_event
-                   : x.native       ? Kind::needs_native
-                                    : Kind::unsupported;
-    outcome.event = x.event;
-    return;
-  }
   vcpu.interrupt_shadow = x.shadow;
-  if (x.unfinished) {
+  if (x.unfinished) [[unlikely]] {
     outcome.kind = Kind::unfinished;
     vcpu.eflags |= eflags::resume;
     return;
   }
   if (!x.transferred) vcpu.eip = x.next_eip;
   if (!x.keep_resume) vcpu.eflags &= ~eflags::resume;
-  outcome.kind = x.halts ? Kind::halted : Kind::retired;
-  if (x.halts) vcpu.halted = true;
   outcome.task_trap = x.task_trap;
+  if (x.halts) {
+    outcome.kind = Kind::halted;
+    vcpu.halted = true;
+  }
 }
 
 }  // namespace
@@ -236,51 +239,75 @@ StepOutcome Interpreter::execute(Vcpu& vcpu, const Instruction& instruction) {
   const bool trap = vcpu.eflags & eflags::trap;
   Execution x{vcpu, memory_, environment_, instruction, vcpu.eip + instruction.length};
   const Guarded<Done> done = handlers[static_cast<unsigned>(instruction.operation)](x);
-  if (!done.ok()) return raised(done.error(), &instruction);
+  if (!done.ok()) [[unlikely]]
+    return raised(done.error(), &instruction);
   StepOutcome outcome;
   outcome.instruction = &instruction;
+  if (x.software_event || x.native || x.unsupported) [[unlikely]] {
+    hand_over(x, outcome);
+    return outcome;
+  }
   commit(x, outcome);
-  const bool executed = outcome.kind == Kind::retired || outcome.kind == Kind::unfinished ||
-                        outcome.kind == Kind::halted;
-  outcome.single_step = trap && executed && x.shadow != InterruptShadow::mov_ss;
+  outcome.single_step = trap && x.shadow != InterruptShadow::mov_ss;
   return outcome;
 }
 
 StepOutcome Interpreter::step(Vcpu& vcpu) {
-  const Guarded<Done> decoded = fetch_and_decode(vcpu);
-  if (!decoded.ok()) return raised(decoded.error(), nullptr);
-  return execute(vcpu, instruction_);
+  const Instruction* instruction = fetch_and_decode(vcpu);
+  if (!instruction) [[unlikely]]
+    return raised(failure_, nullptr);
+  return execute(vcpu, *instruction);
+}
+
+bool Interpreter::CodeBytes::same(const CodeBytes& other, unsigned length) const {
+  const auto low_bytes = [](unsigned count) { return ~std::uint64_t{0} >> (64 - 8 * count); };
+  const std::uint64_t first = words[0] ^ other.words[0];
+  if (length <= 8) return (first & low_bytes(length)) == 0;
+  return first == 0 && ((words[1] ^ other.words[1]) & low_bytes(length - 8)) == 0;
 }
 
 // The first attempt stays within the page, so that the next one is not touched (its accessed bit,
 // its fault) unless the instruction reaches into it. Every byte has to lie within the limit of CS.
-Guarded<Done> Interpreter::fetch_and_decode(const Vcpu& vcpu) {
+const Instruction* Interpreter::fetch_and_decode(const Vcpu& vcpu) {
   const DescriptorCache& cs = vcpu[Segment::cs];
   const std::uint32_t eip = vcpu.eip;
   const Privilege privilege = vcpu.cpl == 3 ? Privilege::user : Privilege::supervisor;
-  if (eip > cs.limit) return Failure{Exception::general_protection()};
+  if (eip > cs.limit) return fail(Exception::general_protection());
   const std::uint32_t left = cs.limit == ~0u ? ~0u : cs.limit - eip + 1;
   const unsigned allowed = left < longest_instruction ? left : longest_instruction;
   const GuestLinear address(cs.base + eip);
   const unsigned in_page = page_size - address.page_offset();
+  const unsigned at_first = in_page < allowed ? in_page : allowed;
 
-  std::array<std::uint8_t, longest_instruction> bytes;
-  unsigned count = TRY(memory_.fetch(
-      address, std::span(bytes).first(in_page < allowed ? in_page : allowed), privilege));
+  CodeBytes code;
+  const std::span<std::uint8_t> bytes(code.bytes(), longest_instruction);
+  const Guarded<unsigned> fetched = memory_.fetch(address, bytes.first(at_first), privilege);
+  if (!fetched.ok()) [[unlikely]]
+    return fail(fetched.error());
+  unsigned count = fetched.value();
   const bool is_32_bit = cs.is_32_bit();
-  auto decoded = decode(std::span<const std::uint8_t>(bytes).first(count), is_32_bit);
+  Decoded& entry = cache_[address.value() % cached_instructions];
+  const unsigned length = entry.instruction.length;
+  const bool hit = length != 0 && length <= count && entry.is_32_bit == is_32_bit &&
+                   entry.code.same(code, length);
+  if (hit) [[likely]]
+    return &entry.instruction;
+
+  auto decoded = decode(std::span<const std::uint8_t>(bytes.first(count)), is_32_bit);
   if (!decoded.ok() && decoded.error() == DecodeError::truncated && count < allowed) {
-    count += TRY(memory_.fetch(address + count, std::span(bytes).subspan(count, allowed - count),
-                               privilege));
-    decoded = decode(std::span<const std::uint8_t>(bytes).first(count), is_32_bit);
+    const auto rest =
+        memory_.fetch(address + count, bytes.subspan(count, allowed - count), privilege);
+    if (!rest.ok()) return fail(rest.error());
+    count += rest.value();
+    decoded = decode(std::span<const std::uint8_t>(bytes.first(count)), is_32_bit);
   }
   if (decoded.ok()) {
-    instruction_ = decoded.value();
-    return Done{};
+    entry = {code, is_32_bit, decoded.value()};
+    return &entry.instruction;
   }
   // Truncated with nothing more allowed: cut off by the limit of CS.
   const bool undefined = decoded.error() == DecodeError::undefined;
-  return Failure{undefined ? Exception::invalid_opcode() : Exception::general_protection()};
+  return fail(undefined ? Exception::invalid_opcode() : Exception::general_protection());
 }
 
 }  // namespace undercroft

@@ -4,6 +4,7 @@
 // to interrupts.hpp, pages to LinearMemory, and ports, MSRs, CPUID and time to the Environment.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "../environment.hpp"
@@ -18,13 +19,13 @@ namespace undercroft {
 // What became of one instruction.
 struct StepOutcome {
   enum class Kind : std::uint8_t {
-    retired,       // done; EIP is at the next instruction
-    unfinished,    // a repeated string instruction has made progress; EIP is still at it, RF is set
-    halted,        // HLT retired; vcpu.halted is set, EIP is behind it
-    exception,     // the Vcpu is unchanged but for finished iterations of a string instruction
+    retired,     // done; EIP is at the next instruction
+    unfinished,  // a repeated string instruction has made progress; EIP is still at it, RF is set
+    halted,      // HLT retired; vcpu.halted is set, EIP is behind it
+    exception,   // the Vcpu is unchanged but for finished iterations of a string instruction
     software_event,  // INT n, INT3, INTO or INT1: the caller delivers `event`; nothing has changed
-    needs_native,  // x87, MMX or SSE: the processor can run this one; nothing has changed
-    unsupported,   // the interpreter does not know it; nothing has changed
+    needs_native,    // x87, MMX or SSE: the processor can run this one; nothing has changed
+    unsupported,     // the interpreter does not know it; nothing has changed
   };
   Kind kind = Kind::retired;
   // retired, unfinished or halted: the instruction began with TF = 1, the caller raises #DB with
@@ -32,10 +33,15 @@ struct StepOutcome {
   bool single_step = false;
   // retired: a task switch loaded a TSS whose T bit is set, the caller raises #DB with DR6.BT.
   bool task_trap = false;
-  Exception exception{};  // kind exception: to be delivered at the EIP of the Vcpu
-  Event event{};          // kind software_event
   // The instruction; null if an exception came before it was decoded. Valid until the next call.
   const Instruction* instruction = nullptr;
+  // Not initialised for other kinds: this is on the path of every instruction.
+  union {
+    Exception exception;  // kind exception: to be delivered at the EIP of the Vcpu
+    Event event;          // kind software_event
+  };
+
+  constexpr StepOutcome() {}
 };
 
 class Interpreter {
@@ -53,12 +59,33 @@ class Interpreter {
  private:
   // 15 bytes are the most that an instruction can have (SDM volume 2, 2.3.11).
   static constexpr unsigned longest_instruction = 15;
+  // Instructions decoded before, by the low bits of their address. Their bytes are fetched and
+  // compared each time, so that nobody has to say when code changes.
+  static constexpr unsigned cached_instructions = 512;
 
-  Guarded<Done> fetch_and_decode(const Vcpu&);
+  struct CodeBytes {
+    std::array<std::uint64_t, 2> words{};  // little-endian, zero behind the last byte fetched
+
+    std::uint8_t* bytes() { return reinterpret_cast<std::uint8_t*>(words.data()); }
+    bool same(const CodeBytes& other, unsigned length) const;
+  };
+  struct Decoded {
+    CodeBytes code{};
+    bool is_32_bit = false;
+    Instruction instruction{};  // length 0: empty
+  };
+
+  // Null: `failure_` says why.
+  const Instruction* fetch_and_decode(const Vcpu&);
+  const Instruction* fail(const Exception& exception) {
+    failure_ = exception;
+    return nullptr;
+  }
 
   LinearMemory& memory_;
   Environment& environment_;
-  Instruction instruction_{};
+  Exception failure_{};
+  std::array<Decoded, cached_instructions> cache_{};
 };
 
 }  // namespace undercroft

@@ -119,26 +119,25 @@ Guarded<Done> transfer(Execution& x) {
 
 // INT n, INT3, INTO, INT1: what they do is interrupts.hpp's, whose caller the interpreter's is.
 Guarded<Done> software_interrupt(Execution& x) {
-  const std::uint32_t next = x.next_eip;
+  const auto raise = [&x](Event::Kind kind, std::uint32_t vector) {
+    x.software_event = true;
+    x.event_kind = kind;
+    x.event_vector = static_cast<std::uint8_t>(vector);
+    return Done{};
+  };
   switch (x.instruction.operation) {
     case Operation::int_:
-      x.event = Event::software_interrupt(static_cast<std::uint8_t>(x.instruction.immediate), next);
-      break;
+      return raise(Event::Kind::software_interrupt, x.instruction.immediate);
     case Operation::int3:
-      x.event = Event::breakpoint(next);
-      break;
+      return raise(Event::Kind::software_exception, 3);
     case Operation::int1:
-      x.event = Event::icebp(next);
-      break;
+      return raise(Event::Kind::icebp, 1);
     case Operation::into:
       if (!x.flag(eflags::overflow)) return Done{};
-      x.event = Event::overflow(next);
-      break;
+      return raise(Event::Kind::software_exception, 4);
     default:
       return x.unknown();
   }
-  x.software_event = true;
-  return Done{};
 }
 
 // LAR, LSL, VERR, VERW: ZF tells whether the selector may be asked about.

@@ -73,7 +73,7 @@ class BlockTranslator {
     switch (instruction_.instruction_class) {
       case InstructionClass::plain:
         if (uses_reserved_segment()) return exit_to_interpreter();
-        return copy();
+        return instruction_.operation == Operation::cmpxchg8b ? copy_with_settled_flags() : copy();
       case InstructionClass::branch:
         return translate_branch();
       case InstructionClass::sensitive:
@@ -97,6 +97,20 @@ class BlockTranslator {
                            block_.points[block_.point_count - 1].state == PointState::boundary &&
                            run_continues_;
     if (!continues) point(start_state());
+    run_continues_ = !shadowed_;
+    out_.bytes(bytes_.subspan(offset_, instruction_.length));
+    return true;
+  }
+
+  // CMPXCHG8B under QEMU 7.2's TCG takes the flags it should keep from wherever an IRET before left
+  // them, and puts garbage there, DF and VM included. CMC twice makes TCG compute them first.
+  bool copy_with_settled_flags() {
+    constexpr std::uint8_t cmc = 0xf5;
+    point(start_state());
+    out_.byte(cmc);
+    point(PointState::atomic);
+    out_.byte(cmc);
+    point(start_state());
     run_continues_ = !shadowed_;
     out_.bytes(bytes_.subspan(offset_, instruction_.length));
     return true;

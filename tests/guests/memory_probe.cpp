@@ -16,6 +16,7 @@ namespace {
 constexpr u32 first_page = 0x100000 / page_bytes, end_page = 60 * 0x100000 / page_bytes;
 // Where no firmware or loader has worked before: fresh memory must hold nothing of anybody's.
 constexpr u32 first_unused = 16 * 256, end_unused = 40 * 256;
+constexpr u32 planted = 0x1234568;
 
 // What the monitor's image holds, kept inverted so that this image does not hold it too.
 constexpr u32 inverted_marker[2] = {~u32{0x65646e55}, ~u32{0x6f726372}};  // "Undercro"
@@ -38,15 +39,28 @@ bool in_image(u32 page) {
          (page + 1) * page_bytes > reinterpret_cast<u32>(image_begin);
 }
 
+// The string instruction keeps the scan short where every instruction is interpreted.
 u32 find_markers(u32 begin, u32 bytes) {
-  u32 found = 0;
-  for (u32 at = begin; at - begin < bytes; at += 4) {
-    if (memory_at(at) == ~inverted_marker[0] && at - begin + 4 < bytes &&
-        memory_at(at + 4) == ~inverted_marker[1]) {
-      ++found;
-    }
+  u32 found = 0, at = begin, words = bytes / 4;
+  while (words != 0) {
+    bool equal;
+    asm volatile("repne scasl"
+                 : "=@ccz"(equal), "+D"(at), "+c"(words)
+                 : "a"(~inverted_marker[0])
+                 : "memory");
+    if (!equal) break;
+    if (words != 0 && memory_at(at) == ~inverted_marker[1]) ++found;
   }
   return found;
+}
+
+// The search must be able to find something.
+void plant_a_marker() {
+  memory_at(planted) = ~inverted_marker[0];
+  memory_at(planted + 4) = ~inverted_marker[1];
+  check(find_markers(planted - page_bytes, 2 * page_bytes) == 1, "a planted marker is found");
+  memory_at(planted) = 0;
+  memory_at(planted + 4) = 0;
 }
 
 void scan_for_the_monitor() {
@@ -101,6 +115,7 @@ void low_memory() {
 
 void test() {
   low_memory();
+  plant_a_marker();
   scan_for_the_monitor();
   every_page_is_its_own();
 }

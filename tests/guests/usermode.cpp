@@ -135,13 +135,14 @@ sysexit_now: mov $u_syscall, %edx
 CODE(u_syscall)
 CODE(u_sum)
 CODE(u_sysenter)
-CODE(u_cli) CODE(u_sti) CODE(u_hlt) CODE(u_lgdt) CODE(u_lidt) CODE(u_lldt) CODE(u_ltr) CODE(u_lmsw)
-    CODE(u_clts) CODE(u_to_cr0) CODE(u_from_cr0) CODE(u_from_cr3) CODE(u_to_cr4) CODE(u_from_dr7)
-        CODE(u_to_dr0) CODE(u_invlpg) CODE(u_invd) CODE(u_wbinvd) CODE(u_rdmsr) CODE(u_wrmsr)
-            CODE(u_in) CODE(u_out) CODE(u_outw) CODE(u_rep_outs) CODE(u_int_21) CODE(u_int3)
-                CODE(u_into) CODE(u_bound) CODE(u_ud2) CODE(u_divide) CODE(u_popf) CODE(u_step)
-                    CODE(u_ds_kernel) CODE(u_ss_kernel) CODE(u_jump) CODE(u_lar) CODE(u_verr)
-                        CODE(u_touch) CODE(u_gate) CODE(u_iret) CODE(u_iret_up) CODE(gate_entry)
+CODE(u_cli)
+CODE(u_sti) CODE(u_hlt) CODE(u_lgdt) CODE(u_lidt) CODE(u_lldt) CODE(u_ltr) CODE(u_lmsw) CODE(u_clts)
+    CODE(u_to_cr0) CODE(u_from_cr0) CODE(u_from_cr3) CODE(u_to_cr4) CODE(u_from_dr7) CODE(u_to_dr0)
+        CODE(u_invlpg) CODE(u_invd) CODE(u_wbinvd) CODE(u_rdmsr) CODE(u_wrmsr) CODE(u_in)
+            CODE(u_out) CODE(u_outw) CODE(u_rep_outs) CODE(u_int_21) CODE(u_int3) CODE(u_into)
+                CODE(u_bound) CODE(u_ud2) CODE(u_divide) CODE(u_popf) CODE(u_step) CODE(u_ds_kernel)
+                    CODE(u_ss_kernel) CODE(u_jump) CODE(u_lar) CODE(u_verr) CODE(u_touch)
+                        CODE(u_gate) CODE(u_iret) CODE(u_iret_up) CODE(gate_entry)
                             CODE(sysexit_now) extern "C" char sysenter_entry[];
 
 Trap user_run(const char* code, u32 eflags = 2) {

@@ -38,13 +38,20 @@ def run(words, timeout):
     return status, transcript, text
 
 
-def bare(name):
-    return run(["-m", "64", "-kernel", str(FOLDER / f"{name}.elf")], 60)
+def bare(name, words="", modules=()):
+    initrd = ["-initrd", ",".join(modules)] if modules else []
+    return run(["-m", "64", "-kernel", str(FOLDER / f"{name}.elf"), "-append", words, *initrd], 60)
 
 
-def hosted(name, options):
+def hosted(name, options, words="", modules=(), timeout=240):
+    return boot([f"{FOLDER / name}.elf {words}".strip(), *modules], options, timeout)
+
+
+def boot(modules, options="", timeout=60):
+    """Undercroft with these boot modules, given as QEMU takes them."""
+    initrd = ["-initrd", ",".join(modules)] if modules else []
     return run(["-m", "256", "-kernel", str(IMAGE), "-append", f"mem=64M {options}".strip(),
-                "-initrd", str(FOLDER / f"{name}.elf")], 240)
+                *initrd], timeout)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,9 +65,53 @@ def test_bare_machine(name):
 @pytest.mark.parametrize("options", ["", "engine=interpret", "window=hop:20"])
 @pytest.mark.parametrize("name", NAMES)
 def test_twin(name, options):
-    _, expected, _ = bare(name)
-    status, transcript, text = hosted(name, options)
+    compare(bare(name), hosted(name, options))
+
+
+@pytest.mark.hosted
+def test_twin_with_modules(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(bytes(range(256)) * 40)
+    second.write_bytes(b"x")
+    words, modules = "one two", [f"{first} with words", f"{second} last"]
+    expected = bare("modules", words, modules)
+    assert "| modules: 2" in expected[1], expected[2]
+    compare(expected, hosted("modules", "", words, modules))
+
+
+def compare(expected_run, hosted_run):
+    _, expected, _ = expected_run
+    status, transcript, text = hosted_run
     difference = "\n".join(difflib.unified_diff(expected, transcript, "bare", "hosted", n=1,
                                                 lineterm=""))
     assert not difference, f"{difference}\n\nthe whole output:\n{text}"
     assert status == PASSED, text
+
+
+REFUSED = 0x14 * 2 + 1
+MALFORMED = {
+    "nothing known": (b"x" * 10000, "magic"),
+    "ELF for 64 bits": (b"\x7fELF\x02\x01\x01" + bytes(100), "EI_CLASS"),
+    "ELF cut short": (b"\x7fELF\x01\x01\x01" + bytes(10), "e_ehsize"),
+    "boot sector": (bytes(510) + b"\x55\xaa" + bytes(1000), "setup_header.header"),
+    "multiboot checksum": (bytes.fromhex("02b0ad1b0000000001000000") + bytes(100), "checksum"),
+}
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("what", MALFORMED)
+def test_malformed_guest_is_refused(what, tmp_path):
+    contents, field = MALFORMED[what]
+    image = tmp_path / "image"
+    image.write_bytes(contents)
+    status, _, text = boot([str(image)])
+    lines = [line for line in text.splitlines() if field in line]
+    assert len(lines) == 1, text
+    assert status == REFUSED, text
+
+
+@pytest.mark.hosted
+def test_no_module_is_refused():
+    status, _, text = boot([])
+    assert "module" in text
+    assert status == REFUSED, text

@@ -12,7 +12,7 @@ class HostTimer final : public Clock {
  public:
   static constexpr unsigned irq = 0;
 
-  void calibrate();  // takes about 30 ms; uses channel 2 and port 0x61
+  void calibrate();  // takes 10 to 400 ms; uses channel 2 and port 0x61
   std::uint64_t now() override;
   std::uint64_t frequency() const { return frequency_; }  // of the TSC, Hz
 

@@ -64,6 +64,43 @@ TEST(InterpreterStep, TheNextPageIsFetchedOnlyIfNeeded) {
   EXPECT_EQ(machine[Register::eax], 7u);
 }
 
+TEST(InterpreterStep, ChangedCodeIsDecodedAgain) {
+  Machine machine;
+  const auto run_at_code = [&](std::initializer_list<int> bytes) {
+    machine.vcpu.eip = Machine::code;
+    machine[Register::eax] = 0;
+    machine.put_code(bytes);
+    EXPECT_TRUE(retired(machine.step()));
+    return machine[Register::eax];
+  };
+  EXPECT_EQ(run_at_code({0x40}), 1u);           // inc eax
+  EXPECT_EQ(run_at_code({0x48}), 0xffffffffu);  // dec eax
+  EXPECT_EQ(run_at_code({0xb8, 1, 2, 3, 4}), 0x04030201u);
+  EXPECT_EQ(run_at_code({0xb8, 1, 2, 3, 5}), 0x05030201u);
+  machine.memory.put(Machine::code, {0xc7, 0x05, 0, 0x60, 0, 0, 1, 0, 0, 2});  // 10 bytes
+  machine.vcpu.eip = Machine::code;
+  EXPECT_TRUE(retired(machine.step()));
+  machine.memory.put8(Machine::code + 9, 3);
+  machine.vcpu.eip = Machine::code;
+  EXPECT_TRUE(retired(machine.step()));
+  EXPECT_EQ(machine.memory.get32(0x6000), 0x03000001u);
+
+  // The same bytes in a 16-bit code segment are another instruction.
+  EXPECT_EQ(run_at_code({0xb8, 1, 2, 3, 4}), 0x04030201u);
+  machine.vcpu[Segment::cs].attributes &= static_cast<std::uint16_t>(~0x4000u);
+  EXPECT_EQ(run_at_code({0xb8, 1, 2, 3, 4}), 0x0201u);
+}
+
+TEST(InterpreterStep, KnownCodeStillFaultsWhenItsPageGoes) {
+  Machine machine;
+  machine.vcpu.eip = 0x1fff;
+  machine.put_code({0xb0, 0});  // mov al, 0 across the page boundary
+  EXPECT_TRUE(retired(machine.step()));
+  machine.vcpu.eip = 0x1fff;
+  machine.memory.page(0x2000).present = false;
+  EXPECT_EQ(fault(machine.step()), Exception::page_fault(GuestLinear(0x2000), 0));
+}
+
 TEST(InterpreterStep, UserFetchesWithUserRights) {
   Machine machine(Mode::protected_32, 3);
   machine.memory.page(Machine::code).user = false;

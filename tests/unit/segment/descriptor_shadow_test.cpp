@@ -79,6 +79,17 @@ TEST(DescriptorShadow, ShrinkingAndMovingTables) {
   machine.expect_in_step();
 }
 
+TEST(DescriptorShadow, ShrinkingFromTheLargestTableSparesTheMonitorsEntries) {
+  Shadowed machine;
+  machine.vcpu.gdtr.limit = 0xffff;
+  machine.vcpu.ldtr.limit = 0xffff;
+  EXPECT_EQ(machine.refresh().ldt_entries, 8192u);
+  machine.vcpu.gdtr.limit = 0xff;
+  machine.vcpu.ldtr.limit = 7;
+  machine.refresh();
+  machine.expect_in_step();
+}
+
 TEST(DescriptorShadow, NullEntryStaysNull) {
   Shadowed machine;
   machine.set(0, flat(access::data));

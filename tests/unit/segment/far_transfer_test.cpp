@@ -332,5 +332,34 @@ TEST(FarTransfer, TaskGatesAndTssDescriptorsNeedPrivilege) {
   }
 }
 
+TEST(FarTransfer, AbsentTaskGate) {
+  Machine machine;
+  const Descriptor gate = Descriptor::gate(SystemType::task_gate, 0, Machine::scratch, 0);
+  machine.set(gate_selector, Descriptor(gate.raw() & ~(1ull << 47)));
+  EXPECT_EQ(jump(machine, gate_selector).error(), np(gate_selector));
+  EXPECT_EQ(call(machine, gate_selector).error(), np(gate_selector));
+}
+
+// Tables, TSS and inner stack are accessed as supervisor from CPL 3; the outer stack as user.
+TEST(FarTransfer, PrivilegeOfAccesses) {
+  Machine machine;
+  machine.at_level(3);
+  machine.set(gate_selector, Descriptor::gate(SystemType::call_gate_32, 3, Machine::code_0, 0, 1));
+  machine.push({0x11});
+  for (const std::uint32_t page : {Machine::gdt, Machine::tss, Machine::kernel_stack - 1}) {
+    machine.memory.page(page).user = false;
+  }
+  const Vcpu before = machine.vcpu;
+  EXPECT_TRUE(call(machine, gate_selector).ok());
+  machine.vcpu = before;
+  machine.memory.page(Machine::user_stack - 1).user = false;
+  EXPECT_EQ(call(machine, gate_selector).error(),
+            Exception::page_fault(GuestLinear(Machine::user_stack - 4), 5));
+  EXPECT_EQ(call(machine, Machine::code_3).error(),
+            Exception::page_fault(GuestLinear(Machine::user_stack - 12), 7));
+  EXPECT_EQ(far_return(machine.vcpu, machine.memory, 4, 0).error(),
+            Exception::page_fault(GuestLinear(Machine::user_stack - 4), 5));
+}
+
 }  // namespace
 }  // namespace undercroft

@@ -81,18 +81,22 @@ TEST(MatchesTable, AgreesWithLoadSegment) {
   }
 }
 
-TEST(MatchesTable, CodeSegment) {
-  for (unsigned cpl : {0u, 1u, 3u}) {
+// CS: code of the level that its RPL says, or conforming code of an inner one.
+TEST(MatchesTable, CodeSegmentTruthTable) {
+  for (unsigned bits = 0; bits < 2 * 32 * 4 * 4 * 4; ++bits) {
+    const unsigned type = bits & 15, s = bits >> 4 & 1, dpl = bits >> 5 & 3, rpl = bits >> 7 & 3;
+    const unsigned cpl = bits >> 9 & 3, present = bits >> 11 & 1;
     Machine machine;
-    machine.at_level(cpl);
-    EXPECT_TRUE(matches_table(machine.vcpu, machine.memory, Segment::cs));
-    machine.vcpu[Segment::cs].selector ^= 1;
-    EXPECT_FALSE(matches_table(machine.vcpu, machine.memory, Segment::cs));
+    machine.vcpu.cpl = static_cast<std::uint8_t>(cpl);
+    const Descriptor d(0x1234ffff, 0x400000 | present << 15 | dpl << 13 | s << 12 | type << 8);
+    machine.set(Machine::scratch, d);
+    const auto selector = static_cast<std::uint16_t>(Machine::scratch | rpl);
+    machine.vcpu[Segment::cs] = d.with_accessed().cache(selector);
+    const bool code = s && type >= 8;
+    ASSERT_EQ(matches_table(machine.vcpu, machine.memory, Segment::cs),
+              code && present && rpl == cpl && (type >= 12 ? dpl <= cpl : dpl == cpl))
+        << bits;
   }
-  Machine machine;
-  machine.at_level(3);
-  machine.vcpu[Segment::cs] = machine.get(Machine::conforming_0).cache(Machine::conforming_0 | 3);
-  EXPECT_TRUE(matches_table(machine.vcpu, machine.memory, Segment::cs));
 }
 
 TEST(MatchesTable, SeesEveryChange) {

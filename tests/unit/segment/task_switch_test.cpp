@@ -128,6 +128,27 @@ TEST(TaskSwitch, ThereAndBackByCallAndIret) {
   EXPECT_FALSE(machine.busy(new_task));
 }
 
+TEST(TaskSwitch, BusyBitIsTheOnlyChangeInTheDescriptors) {
+  TwoTasks machine;
+  const Descriptor old_task = machine.get(Machine::tss_selector), task = machine.get(new_task);
+  ASSERT_TRUE(machine.run(TaskSwitchKind::jump).ok());
+  EXPECT_EQ(machine.get(Machine::tss_selector), old_task.with_busy(false));
+  EXPECT_EQ(machine.get(new_task), task.with_busy(true));
+}
+
+// From CPL 3 both TSSs and the tables are accessed as supervisor, and no more than the dynamic
+// fields of the old TSS need be writable.
+TEST(TaskSwitch, AccessesAreTheSupervisorsAndNoWiderThanNeeded) {
+  TwoTasks machine;
+  machine.at_level(3);
+  machine.vcpu.tr.base = 0x5000 - 0x60;
+  machine.memory.page(0x5000).writable = false;
+  for (const std::uint32_t page : {Machine::gdt, Machine::tss, new_tss, Machine::ldt}) {
+    machine.memory.page(page).user = false;
+  }
+  EXPECT_TRUE(machine.run(TaskSwitchKind::jump).ok());
+}
+
 TEST(TaskSwitch, TrapBitIsReported) {
   TwoTasks machine;
   machine.field(0x64, 1);

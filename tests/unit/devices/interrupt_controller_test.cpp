@@ -217,6 +217,7 @@ TEST_F(InterruptControllerTest, SpecialFullyNestedMasterLetsTheSlaveInterruptIts
   initialise(0x11);
   pics.set_line(14, true);
   pics.acknowledge();
+  EXPECT_EQ(isr(), 0x04) << "no automatic EOI";
   pics.set_line(9, true);
   EXPECT_TRUE(pics.pending());
   EXPECT_EQ(pics.acknowledge(), 0x39);
@@ -272,6 +273,7 @@ TEST_F(InterruptControllerTest, RotationChangesTheOrder) {
       {"rotate on specific EOI", 0xe4, true, {0x35, 0x33, 0x34}},
       {"rotate on EOI", 0xa0, true, {0x35, 0x33, 0x34}},
       {"plain EOI", 0x20, true, {0x33, 0x34, 0x35}},
+      {"rotate on EOI, nothing in service", 0xa0, false, {0x33, 0x34, 0x35}},
   };
   for (const Rotation& row : rows) {
     SCOPED_TRACE(row.name);

@@ -106,6 +106,7 @@ TEST_F(KeyboardControllerTest, KeyboardCommands) {
       {"reset", {0xff}, {0xfa, 0xaa}},
       {"identify", {0xf2}, {0xfa, 0xab, 0x83}},
       {"lights", {0xed, 0x07}, {0xfa, 0xfa}},
+      {"a parameter is one byte", {0xed, 0x07, 0x01}, {0xfa, 0xfa, 0xfe}},
       {"rate", {0xf3, 0x00}, {0xfa, 0xfa}},
       {"echo", {0xee}, {0xee}},
       {"enable", {0xf4}, {0xfa}},
@@ -121,7 +122,7 @@ TEST_F(KeyboardControllerTest, KeyboardCommands) {
   for (const KeyboardRow& row : rows) {
     SCOPED_TRACE(row.name);
     controller = KeyboardController{};
-    set_command_byte(0x05);  // without translation
+    set_command_byte(0x07);  // without translation
     Bytes replies;
     for (const std::uint8_t byte : row.sent) {
       data(byte);

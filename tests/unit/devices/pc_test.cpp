@@ -81,6 +81,8 @@ TEST_F(PcTest, AbsentPciReadsAsOnes) {
   EXPECT_EQ(in(0xcf8, 4), 0xffffffffu);
   EXPECT_EQ(in(0xcfc, 4), 0xffffffffu);
   out(0xcf8, 0xffffffff, 4);  // covers 0xcf9, and is not a reset
+  out(0xcf9, 0xffff, 2);
+  out(0xcfa, 0xff);
   EXPECT_EQ(pc.request().kind, PcRequest::Kind::none);
   EXPECT_TRUE(log.entries.empty());
 }
@@ -178,13 +180,15 @@ TEST_F(PcTest, MissedTicksAreNotKeptForAMaskedOrReprogrammedTimer) {
   EXPECT_EQ(take(), 0u);
 }
 
-TEST_F(PcTest, LatchCommandsDoNotTouchMissedTicks) {
+TEST_F(PcTest, LatchesAndOtherChannelsDoNotTouchMissedTicks) {
   set_up_interrupts(0x0001);
   set_up_timer(1193);
   take();
   move_to(clock.time + 5 * millisecond + millisecond / 2);
   out(0x43, 0x00);
   out(0x43, 0xc2);
+  out(0x43, 0xb0);  // another channel's control word and count
+  out(0x42, 0x12);
   unsigned ticks = 0;
   while (take() != 0) ++ticks;
   EXPECT_EQ(ticks, 5u);
@@ -311,6 +315,10 @@ TEST_F(PcTest, TextMemoryIsAtB8000) {
   EXPECT_EQ(pc.text_memory()[2], 'A');
   out(0x3d4, 0x0a0e, 2);  // index and data in one access
   EXPECT_EQ(pc.text_cursor(), 0x0a00);
+  out(0x3c2, 0x66);
+  out(0x3b4, 0x0b0e, 2);  // the monochrome place
+  EXPECT_EQ(pc.text_cursor(), 0x0b00);
+  EXPECT_NE(in(0x3ba), 0xffu);
 }
 
 TEST_F(PcTest, StateCanBeKeptAndPutBack) {

@@ -181,6 +181,23 @@ TEST_F(SerialTest, CharacterTimeoutAfterFourCharacterTimes) {
   EXPECT_EQ(serial.next_deadline(), no_deadline) << "nothing left";
 }
 
+// Start bit, 5 to 8 data bits, parity, one or two stop bits; at 9600 baud.
+TEST_F(SerialTest, CharacterTimeFollowsTheFormat) {
+  struct Row {
+    std::uint8_t format;
+    std::uint64_t bits;
+  };
+  for (const Row& row :
+       {Row{0x00, 7}, Row{0x03, 10}, Row{0x04, 8}, Row{0x08, 8}, Row{0x1b, 11}, Row{0x0f, 12}}) {
+    serial = Serial{};
+    write(lcr, row.format);
+    write(ier, 0x01);
+    write(fcr, 0x81);
+    receive("a");
+    EXPECT_EQ(serial.next_deadline(), now + 4 * row.bits * 1'000'000'000 / 9600) << row.bits;
+  }
+}
+
 TEST_F(SerialTest, NoTimeoutDeadlineWithoutItsInterrupt) {
   write(fcr, 0x81);
   receive("a");

@@ -55,12 +55,14 @@ inline constexpr u32 interrupt_flag = 0x200;
 inline constexpr u32 cr0_mp = 2, cr0_em = 4, cr0_ts = 8, cr0_wp = 0x10000, cr0_pg = 0x80000000;
 inline constexpr u32 cr4_pse = 0x10, cr4_osfxsr = 0x200;
 
-// The frame that start.S builds; esp and ss are pushed by the processor only from ring 3.
+// The frame that start.S builds; esp and ss are pushed by the processor only from ring 3, the last
+// four only from virtual-8086 mode.
 struct TrapFrame {
   u32 gs, fs, es, ds;
   u32 edi, esi, ebp, unused_esp, ebx, edx, ecx, eax;
   u32 vector, error;
   u32 eip, cs, eflags, esp, ss;
+  u32 v86_es, v86_ds, v86_fs, v86_gs;
 };
 inline constexpr u32 no_trap = 0xffffffff;
 inline constexpr u32 sysenter_vector = 0x100;

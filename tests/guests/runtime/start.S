@@ -161,6 +161,7 @@ kernel_stack_end:
 .skip 8192
 .global trap_stack_end
 trap_stack_end:
+.skip 16                          // a frame without the V86 part is copied with what lies above
 .global guard_stack
 guard_stack: .long 0
 

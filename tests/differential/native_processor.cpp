@@ -1,8 +1,11 @@
 #include "native_processor.hpp"
 
+#include <asm/ldt.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +22,7 @@ volatile Phase phase = Phase::idle;
 NativeState wanted;
 NativeOutcome seen;
 gregset_t suspended;
+std::uint16_t wanted_cs;
 
 constexpr std::uint32_t trap_flag = 1u << 8;
 constexpr std::array<int, 8> general_index = {REG_EAX, REG_ECX, REG_EDX, REG_EBX,
@@ -30,6 +34,7 @@ void load_wanted(gregset_t& registers) {
   }
   registers[REG_EIP] = static_cast<greg_t>(wanted.eip);
   registers[REG_EFL] = static_cast<greg_t>(wanted.eflags | trap_flag);
+  registers[REG_CS] = wanted_cs;
   registers[REG_DS] = wanted.ds;
   registers[REG_ES] = wanted.es;
 }
@@ -95,13 +100,22 @@ NativeProcessor::NativeProcessor() {
     std::perror("native processor");
     std::abort();
   }
+  user_desc small{};
+  small.entry_number = 0;
+  small.base_addr = code_page;
+  small.limit = 0xffff;
+  small.contents = MODIFY_LDT_CONTENTS_CODE;
+  constexpr std::uint16_t first_ldt_selector = 7;
+  if (syscall(SYS_modify_ldt, 1, &small, sizeof small) == 0) small_code_ = first_ldt_selector;
   asm("mov %%cs, %0\n mov %%ss, %1\n mov %%ds, %2\n mov %%fs, %3\n mov %%gs, %4"
       : "=r"(cs_), "=r"(ss_), "=r"(ds_), "=r"(fs_), "=r"(gs_));
 }
 
 NativeOutcome NativeProcessor::run(const NativeState& state, std::span<const std::uint8_t> bytes) {
-  std::memcpy(reinterpret_cast<void*>(state.eip), bytes.data(), bytes.size());
+  const std::uint32_t base = state.code_is_16_bit ? code_page : 0;
+  std::memcpy(reinterpret_cast<void*>(base + state.eip), bytes.data(), bytes.size());
   wanted = state;
+  wanted_cs = state.code_is_16_bit ? small_code_ : cs_;
   phase = Phase::enter;
   // A return from a signal leaves NT and ID as they are: clean them of the run before.
   asm volatile("pushl %0\n popfl\n int3" ::"i"(0x202) : "memory", "cc");

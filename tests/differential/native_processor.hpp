@@ -17,6 +17,7 @@ struct NativeState {
   std::uint32_t eip = 0;
   std::uint32_t eflags = 0;
   std::uint16_t ds = 0, es = 0;
+  bool code_is_16_bit = false;  // eip is then an offset in code_page
 };
 
 struct NativeOutcome {
@@ -31,6 +32,9 @@ class NativeProcessor {
 
   NativeProcessor();
 
+  // A 16-bit code segment in the LDT, from code_page on, 64 KB; 0 if the kernel gives none.
+  std::uint16_t small_code() const { return small_code_; }
+
   // The selectors of this process.
   std::uint16_t cs() const { return cs_; }
   std::uint16_t ss() const { return ss_; }
@@ -38,10 +42,11 @@ class NativeProcessor {
   std::uint16_t fs() const { return fs_; }
   std::uint16_t gs() const { return gs_; }
 
-  // state.eip says where in code_page the bytes are to stand.
+  // state.eip says where in code_page the bytes are to stand. A whole address, or an offset.
   NativeOutcome run(const NativeState& state, std::span<const std::uint8_t> bytes);
 
  private:
+  std::uint16_t small_code_ = 0;
   std::uint16_t cs_ = 0, ss_ = 0, ds_ = 0, fs_ = 0, gs_ = 0;
 };
 

@@ -34,12 +34,13 @@ constexpr std::uint32_t lowest_mapped = 0x10000;
 constexpr std::uint32_t gdt_base = 0x30000000;
 constexpr std::uint32_t gdt_entries = 16;
 constexpr std::uint64_t user_code = 0x00cffb000000ffff, user_data = 0x00cff3000000ffff;
+constexpr std::uint64_t small_code = 0x2000fb010000ffff;  // NativeProcessor's, from code_page on
 constexpr std::uint64_t kernel_data = 0x00cf93000000ffff;
 
 class Image final : public LinearMemory {
  public:
   std::array<std::uint8_t, image_size> bytes{};
-  std::array<std::uint64_t, gdt_entries> gdt{};
+  std::array<std::uint64_t, gdt_entries + 1> gdt{};  // and behind it the LDT, of one entry
   bool strayed = false;  // an address was met whose native contents are not ours
 
   Guarded<std::uint32_t> read(GuestLinear address, unsigned size, Privilege privilege) override {
@@ -203,14 +204,14 @@ constexpr UndefinedFlags undefined_flags[] = {
      "AMD's are those of its sum"},
 };
 
-// A 16-bit double shift by more than 16: every processor has its own result.
+// A 16-bit double shift by more than 16: every processor has its own result; by 16, its own OF.
 bool undefined_result(const Instruction& instruction, const NativeState& state) {
   if (instruction.operation != Operation::shld && instruction.operation != Operation::shrd) {
     return false;
   }
   const bool by_register = instruction.operands[2].kind == OperandKind::count;
   const std::uint32_t count = by_register ? state.general[1] : instruction.immediate;
-  return instruction.operand_size == 2 && (count & 31) > 16;
+  return instruction.operand_size == 2 && (count & 31) >= 16;
 }
 
 std::uint32_t flags_to_compare(const Instruction& instruction) {
@@ -235,6 +236,7 @@ class Differential {
     image_.gdt[6] = user_code;   // the 64-bit one: as readable as the other
     image_.gdt[12] = user_data;  // thread-local storage
     image_.gdt[15] = user_data;  // CPU and node number
+    image_.gdt[gdt_entries] = small_code;
     refill();
   }
 
@@ -242,6 +244,7 @@ class Differential {
   bool run_one();
 
   unsigned mismatches = 0;
+  unsigned sixteen_bit = 0;  // of the instructions run, in a 16-bit code segment
   std::map<std::uint16_t, unsigned> coverage;
 
  private:
@@ -341,28 +344,39 @@ Vcpu Differential::vcpu_of(const NativeState& state) const {
   vcpu.cpl = 3;
   vcpu.cr0 |= cr0::protection_enable | cr0::paging | cr0::write_protect | cr0::numeric_error;
   vcpu[Segment::cs] = flat(processor_.cs(), true);
+  if (state.code_is_16_bit) {
+    vcpu[Segment::cs] = {processor_.small_code(), 0x00fb, NativeProcessor::code_page, 0xffff, true};
+  }
   vcpu[Segment::ss] = flat(processor_.ss(), false);
   vcpu[Segment::ds] = flat(state.ds, false);
   vcpu[Segment::es] = flat(state.es, false);
   vcpu[Segment::fs].selector = processor_.fs();
   vcpu[Segment::gs].selector = processor_.gs();
+  constexpr std::uint16_t ldt_selector = 0x50;
+  if (processor_.small_code()) {
+    vcpu.ldtr = {ldt_selector, 0x82, gdt_base + gdt_entries * 8, 7, true};
+  }
   vcpu.gdtr = {GuestLinear(gdt_base), gdt_entries * 8 - 1};
   return vcpu;
 }
 
 bool Differential::run_one() {
   std::vector<std::uint8_t> bytes = random_bytes();
-  const auto decoded = decode(bytes, true);
+  const bool is_16_bit = processor_.small_code() != 0 && random(4) == 0;
+  const auto decoded = decode(bytes, !is_16_bit);
   if (!decoded.ok() || !comparable(decoded.value())) return false;
   NativeState state = random_state();
+  state.code_is_16_bit = is_16_bit;
+  if (is_16_bit) state.eip -= NativeProcessor::code_page;
   aim(decoded.value(), bytes, state);
-  const auto aimed = decode(bytes, true);
+  const auto aimed = decode(bytes, !is_16_bit);
   if (!aimed.ok()) return false;
   const Instruction& instruction = aimed.value();
   if (instruction.segment >= Segment::fs) return false;
   if (undefined_result(instruction, state)) return false;
 
-  std::memcpy(reinterpret_cast<void*>(state.eip), bytes.data(), bytes.size());
+  const std::uint32_t code_base = is_16_bit ? NativeProcessor::code_page : 0;
+  std::memcpy(reinterpret_cast<void*>(code_base + state.eip), bytes.data(), bytes.size());
   Vcpu vcpu = vcpu_of(state);
   image_.strayed = false;
   const StepOutcome outcome = interpreter_.step(vcpu);
@@ -372,6 +386,7 @@ bool Differential::run_one() {
   }
   const NativeOutcome native = processor_.run(state, bytes);
   ++coverage[instruction.opcode];
+  sixteen_bit += is_16_bit;
   compare(instruction, bytes, state, native, vcpu, outcome);
   return true;
 }
@@ -400,7 +415,9 @@ void Differential::compare(const Instruction& instruction, const std::vector<std
   expect("es", vcpu[Segment::es].selector, native.state.es);
   const bool raised = outcome.kind == StepOutcome::Kind::exception;
   expect("fault", raised, native.exception.has_value());
-  if (raised && native.exception) {
+  // The manual checks a call's target before the stack, AMD's processors after it.
+  const bool any_fault = instruction.operation == Operation::call_near;
+  if (raised && native.exception && !any_fault) {
     expect("vector", static_cast<unsigned>(outcome.exception.vector),
            static_cast<unsigned>(native.exception->vector));
     expect("error code", outcome.exception.error_code, native.exception->error_code);
@@ -443,7 +460,8 @@ int main(int argc, char** argv) {
   for (const auto& [opcode, count] : differential.coverage) {
     std::printf("%04x:%u ", opcode, count);
   }
-  std::printf("\n%lu instructions, %zu opcodes, seed %u: %u mismatches\n", run,
-              differential.coverage.size(), seed, differential.mismatches);
+  std::printf("\n%lu instructions (%u in 16-bit code), %zu opcodes, seed %u: %u mismatches\n", run,
+              differential.sixteen_bit, differential.coverage.size(), seed,
+              differential.mismatches);
   return differential.mismatches == 0 ? 0 : 1;
 }

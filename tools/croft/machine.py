@@ -142,8 +142,9 @@ def run_command(setup, timeout, verbose):
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
         with progress.step("Booting the guest") as ticker:
-            _pump(process, watcher, deadline, ticker, lambda: watcher.begun)
-        _pump(process, watcher, deadline, None, lambda: False)
+            ticker.detail = watcher.last_line
+            _pump(process, watcher, deadline, lambda: watcher.begun)
+        _pump(process, watcher, deadline, lambda: False)
         status, text = outcome(process.wait())
     finally:
         if process.poll() is None:
@@ -165,7 +166,7 @@ def _show(text):
     sys.stderr.flush()
 
 
-def _pump(process, watcher, deadline, ticker, enough):
+def _pump(process, watcher, deadline, enough):
     """Feeds QEMU's output to the watcher till its end, or till enough() holds."""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -180,8 +181,6 @@ def _pump(process, watcher, deadline, ticker, enough):
             if not piece:
                 return
             watcher.feed(piece)
-            if ticker:
-                ticker.detail = watcher.last_line()
 
 
 def describe(setup):

@@ -27,7 +27,7 @@ class _Ticker:
         self.title = title
         self.started = time.monotonic()
         self.shown = False
-        self.detail = ""
+        self.detail = lambda: ""  # what the step is at, asked for at each sign of life
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, daemon=True)
 
@@ -40,7 +40,7 @@ class _Ticker:
         rewrite = sys.stderr.isatty()
         while True:
             self.shown = True
-            text = f"{self.title} ... {self.seconds():.0f} s {self.detail}"[:78]
+            text = f"{self.title} ... {self.seconds():.0f} s {self.detail()}"[:78]
             if rewrite:
                 print(f"\r\033[Kcroft: {text}", end="", file=sys.stderr, flush=True)
             else:
@@ -62,7 +62,7 @@ class _Ticker:
 
 @contextlib.contextmanager
 def step(title):
-    """Runs its body as a step; yields the ticker, whose `detail` may be set."""
+    """Runs its body as a step; yields the ticker, whose `detail` (a function) may be set."""
     ticker = _Ticker(title)
     ticker.start()
     try:
@@ -73,6 +73,14 @@ def step(title):
     ticker.stop("done")
 
 
+def _last_line(log):
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 2000))
+        lines = file.read().decode("utf-8", "replace").split()
+    # the build says how far it is as [12/120]; the last such word tells it shortly
+    return next((word for word in reversed(lines) if word.startswith("[") and "/" in word), "")
+
+
 def run_logged(title, command, log_name, hint=None, show_failure=True, **options):
     """Runs `command` as a step, its output in build/logs/`log_name`.
 
@@ -81,7 +89,8 @@ def run_logged(title, command, log_name, hint=None, show_failure=True, **options
     paths.LOGS.mkdir(parents=True, exist_ok=True)
     log = paths.LOGS / log_name
     with log.open("wb") as output:
-        with step(title):
+        with step(title) as ticker:
+            ticker.detail = lambda: _last_line(log)
             try:
                 result = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT,
                                         stdin=subprocess.DEVNULL, check=False, **options)

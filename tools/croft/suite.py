@@ -1,6 +1,6 @@
 """Builds everything and runs the tests, the cheap ones first; a summary is the last line.
 
-  1. build the image, and the hosted tests
+  1. fetch the Linux guest, build the image and the hosted tests
   2. lint: format and reading order (--all: clang-tidy)
   3. ctest: units, truth tables, differential tests of the logic on this machine
   4. pytest: croft itself, then boots of real kernels in QEMU (--all: those marked long)
@@ -90,21 +90,25 @@ def _built(work, text):
     return True, text
 
 
+def _fetch(names):
+    for name in names:
+        guests.find(name).fetch()
+
+
 def run(everything, select):
     started = time.monotonic()
     packages.require("build", "run", "test", *(["test-all"] if everything else []))
     results = []
+    names = ["linux", "linux-pae"] if everything else ["linux"]
+    fetched = _attempt(results, lambda: _built(lambda: _fetch(names), "guests fetched"))
     image = _attempt(results, lambda: _built(build.image, "image built"))
     if _attempt(results, lambda: _built(build.hosted_tests, "tests built")):
         _attempt(results, lambda: _lint(everything))
         _attempt(results, _ctest)
     _attempt(results, lambda: _pytest("Croft's own tests", "tests/croft", []))
-    if image:
+    if image and fetched:
         words = ["-k", select] if select else []
         words += [] if everything else ["-m", "not long"]
-        guests.find("linux").fetch()
-        if everything:
-            guests.find("linux-pae").fetch()
         _attempt(results, lambda: _pytest("Boot tests", "tests/system", words))
     passed = all(good for good, _ in results)
     summary = "; ".join(text for _, text in results)

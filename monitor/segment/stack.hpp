@@ -33,7 +33,7 @@ class PushFrame {
             std::uint32_t error_code)
       : ss_(ss), esp_(esp), size_(size), privilege_(privilege), error_code_(error_code) {}
 
-  void push(std::uint32_t value) { words_[count_++] = value; }
+  void push(std::uint32_t value) { words_[count_++] = size_ == 2 ? value & 0xffff : value; }
   Guarded<Done> probe(LinearMemory&) const;
   Guarded<std::uint32_t> write(LinearMemory&) const;
 

@@ -62,7 +62,8 @@ Guarded<Done> save_task(const Vcpu& vcpu, LinearMemory& memory, std::uint32_t ei
   const TssLayout& layout = layout_of(is_32_bit_tss(vcpu.tr));
   const GuestLinear tss(vcpu.tr.base);
   const auto field = [&](std::uint32_t offset, std::uint32_t value, unsigned size) {
-    return memory.write(tss + offset, value, size, Privilege::supervisor);
+    const std::uint32_t word = size == 2 ? value & 0xffff : value;
+    return memory.write(tss + offset, word, size, Privilege::supervisor);
   };
   TRY(field(layout.eip, eip, layout.word));
   TRY(field(layout.eflags, flags, layout.word));

@@ -113,10 +113,25 @@ TEST(DescriptorShadow, CollisionIsReportedAndTheMonitorsEntryStays) {
 
 TEST(DescriptorShadow, UnreadablePagesReadAsNothing) {
   Shadowed machine;
+  machine.memory.page(Machine::ldt).user = false;  // which the supervisor reads
   machine.memory.page(Machine::gdt).present = false;
   machine.refresh();
   EXPECT_EQ(machine.gdt_image[1], 0u);
   EXPECT_NE(machine.ldt_image[0], 0u);
+}
+
+TEST(DescriptorShadow, HalfReadableEntryReadsAsNothing) {
+  Shadowed machine;
+  machine.vcpu.gdtr = {GuestLinear(0x1ff4), 15};  // entry 1 crosses the page
+  machine.memory.put64(0x1ffc, flat(access::data).raw());
+  for (const std::uint32_t page : {0x1000u, 0x2000u}) {
+    machine.refresh();
+    EXPECT_NE(machine.gdt_image[1], 0u);
+    machine.memory.page(page).present = false;
+    machine.refresh();
+    EXPECT_EQ(machine.gdt_image[1], 0u);
+    machine.memory.page(page).present = true;
+  }
 }
 
 // Each write of 1 to 12 bytes around a table, also one that begins before it.

@@ -149,6 +149,33 @@ TEST(TaskSwitch, AccessesAreTheSupervisorsAndNoWiderThanNeeded) {
   EXPECT_TRUE(machine.run(TaskSwitchKind::jump).ok());
 }
 
+// The reserved halves beside selectors and back link keep what stands there.
+TEST(TaskSwitch, SelectorsAreWrittenAsSixteenBits) {
+  TwoTasks machine;
+  machine.field(0, 0xabcdabcd);
+  machine.memory.put32(Machine::tss + 0x48, 0xabcdabcd);
+  ASSERT_TRUE(machine.run(TaskSwitchKind::call).ok());
+  EXPECT_EQ(machine.memory.get32(new_tss), 0xabcd0000u | Machine::tss_selector);
+  EXPECT_EQ(machine.memory.get32(Machine::tss + 0x48), 0xabcd0000u | Machine::data_0);
+}
+
+// The old task's descriptor may lie on another page than the new one's.
+TEST(TaskSwitch, OldDescriptorIsProbedToo) {
+  TwoTasks machine;
+  const std::uint32_t base = 0xd000 - Machine::tss_selector - 8;
+  for (std::uint32_t i = 0; i < 0x100; ++i) {
+    machine.memory.put8(base + i, machine.memory.get8(Machine::gdt + i));
+  }
+  machine.vcpu.gdtr.base = GuestLinear(base);
+  machine.memory.page(0xcfff).writable = false;
+  const Vcpu before = machine.vcpu;
+  EXPECT_EQ(machine.run(TaskSwitchKind::jump).error(),
+            Exception::page_fault(GuestLinear(base + Machine::tss_selector + 5), 3));
+  EXPECT_TRUE(same(machine.vcpu, before));
+  EXPECT_EQ(machine.memory.writes, 0u);
+  EXPECT_TRUE(machine.run(TaskSwitchKind::call).ok());  // leaves the old task busy
+}
+
 TEST(TaskSwitch, TrapBitIsReported) {
   TwoTasks machine;
   machine.field(0x64, 1);

@@ -256,7 +256,7 @@ void Monitor::note_code_slot(GuestLinear linear) {
   for (unsigned i = 0; i < code_slot_count_; ++i) {
     if (code_slots_[i].base == base) return;
   }
-  if (code_slot_count_ == code_slots_.size()) flush_code();
+  if (code_slot_count_ == code_slots_.size()) flush_code(CodeFlush::slots);
   const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
   constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
   code_slots_[code_slot_count_++] = {base, vm_.memory.read_entry(entry) & ~unimportant};
@@ -268,12 +268,13 @@ void Monitor::check_code_slots() {
   for (unsigned i = 0; i < code_slot_count_; ++i) {
     const auto entry = GuestPhysical(vcpu_.cr3).page() + (code_slots_[i].base.value() >> 22) * 4;
     if ((vm_.memory.read_entry(entry) & ~unimportant) != code_slots_[i].entry) {
-      return flush_code();
+      return flush_code(CodeFlush::address_space);
     }
   }
 }
 
-void Monitor::flush_code() {
+void Monitor::flush_code(CodeFlush reason) {
+  ++statistics_.code_flushes[static_cast<unsigned>(reason)];
   cache_.flush();
   code_slot_count_ = 0;
 }

@@ -126,7 +126,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void use_address_space();
   void check_code_slots();
   void note_code_slot(GuestLinear);
-  void flush_code();
+  void flush_code(CodeFlush);
   void refresh_descriptors();
   void forget_descriptors();
   void check_descriptor_pages();
@@ -149,7 +149,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
 
   // CodeMappings.
   void code_frame_remapped(GuestPhysical frame) override;
-  void code_region_remapped() override { flush_code(); }
+  void code_region_remapped() override { flush_code(CodeFlush::mapping); }
 
   // WriteWatcher, of frames with descriptor tables, translated code and page tables.
   void written(GuestPhysical, unsigned bytes) override;

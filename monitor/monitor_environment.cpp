@@ -36,7 +36,7 @@ void Monitor::use_address_space() {
 
 void Monitor::paging_changed(const Vcpu&) {
   use_address_space();
-  flush_code();
+  flush_code(CodeFlush::address_space);
   forget_descriptors();
 }
 

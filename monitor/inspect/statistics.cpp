@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "../instruction/operation_names.hpp"
 #include "format.hpp"
 
 namespace undercroft {
@@ -32,6 +33,22 @@ void print_vectors(Console& console, std::string_view title,
   console.write("\n");
 }
 
+// The most frequent first.
+void print_operations(Console& console, std::array<std::uint64_t, 256> counts) {
+  constexpr unsigned shown = 16;
+  console.write("interpreted most:");
+  for (unsigned n = 0; n < shown; ++n) {
+    unsigned most = 0;
+    for (unsigned i = 1; i < counts.size(); ++i) {
+      if (counts[i] > counts[most]) most = i;
+    }
+    if (counts[most] == 0) break;
+    print(console, " {}={}", name(static_cast<Operation>(most)), counts[most]);
+    counts[most] = 0;
+  }
+  console.write("\n");
+}
+
 }  // namespace
 
 void print_statistics(Console& console, const Statistics& s, const ShadowPaging::Counts& shadow,
@@ -57,6 +74,9 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         "entries cleared {}, frames protected {}\n",
         shadow.fills, shadow.table_writes, shadow.tables_made, shadow.tables_recycled,
         shadow.entries_cleared, shadow.protections);
+  print_operations(console, s.interpreted_operations);
+  print(console, "code flushed: mapping {}, address space {}, slots {}\n", s.code_flushes[0],
+        s.code_flushes[1], s.code_flushes[2]);
   print_vectors(console, "injected faults:", s.injected);
   print(console, "interrupts delivered {}, descriptor writes {}, window migrations {}\n",
         s.delivered_interrupts, s.descriptor_writes, s.migrations);

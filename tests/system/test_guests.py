@@ -61,9 +61,19 @@ def test_bare_machine(name):
     assert status == PASSED, text
 
 
+# What Undercroft is known not to do yet; a test that passes here fails, and its line goes.
+MISSING = {"breakpoints": "the guest's hardware breakpoints are kept, but not armed"}
+
+
+def twins():
+    for name in NAMES:
+        marks = [pytest.mark.xfail(reason=MISSING[name], strict=True)] if name in MISSING else []
+        yield pytest.param(name, marks=marks)
+
+
 @pytest.mark.hosted
 @pytest.mark.parametrize("options", ["", "engine=interpret", "window=hop:20"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", twins())
 def test_twin(name, options):
     compare(bare(name), hosted(name, options))
 

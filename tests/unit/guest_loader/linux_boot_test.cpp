@@ -6,6 +6,11 @@ namespace {
 constexpr std::uint32_t payload_bytes = 5000;
 constexpr std::uint32_t setup_sectors = 2;
 
+// Repeats at no power of two.
+constexpr std::uint8_t payload_byte(std::uint32_t i) {
+  return static_cast<std::uint8_t>(i + i / 256);
+}
+
 // A bzImage of protocol 2.15 that runs at 2 MB and needs 1 MB there.
 Bytes linux_image() {
   Bytes image((setup_sectors + 1) * 512, 0);
@@ -24,7 +29,7 @@ Bytes linux_image() {
   put32(image, 0x258, 0x200000);
   put32(image, 0x260, 0x100000);
   put32(image, 0x26c, 0x11223344);  // behind the header: not to be copied
-  for (std::uint32_t i = 0; i < payload_bytes; ++i) image.push_back(static_cast<std::uint8_t>(i));
+  for (std::uint32_t i = 0; i < payload_bytes; ++i) image.push_back(payload_byte(i));
   return image;
 }
 
@@ -38,8 +43,8 @@ TEST(LinuxBoot, EntersTheKernelAtItsPreferredAddress) {
   for (const Register zero : {Register::ebx, Register::edi, Register::ebp}) {
     EXPECT_EQ(state.vcpu[zero], 0u);
   }
-  for (const std::uint32_t i : {0u, 1u, 255u, 4999u}) {
-    EXPECT_EQ(run.ram.u8(0x200000 + i), i & 0xff);
+  for (const std::uint32_t i : {0u, 1u, 255u, 2048u, 4999u}) {
+    EXPECT_EQ(run.ram.u8(0x200000 + i), payload_byte(i));
   }
 }
 
@@ -52,6 +57,12 @@ TEST(LinuxBoot, OldVersionsRunAtOneMegabyte) {
     EXPECT_EQ(run.entry().vcpu.eip, 0x100000u);
     EXPECT_EQ(run.ram.u8(0x100000 + 77), 77u);
   }
+}
+
+TEST(LinuxBoot, VersionsSince210RunWhereTheyPrefer) {
+  Bytes image = linux_image();
+  put16(image, 0x206, 0x20a);
+  EXPECT_EQ(LoaderRun().add(image).entry().vcpu.eip, 0x200000u);
 }
 
 TEST(LinuxBoot, TheEntryMovesWithTheKernel) {
@@ -109,10 +120,17 @@ TEST(LinuxBoot, VersionsBefore202FindTheCommandLineByItsOffset) {
 
 TEST(LinuxBoot, TheInitrdStaysBelowTheKernelsLimit) {
   Bytes image = linux_image();
-  put32(image, 0x22c, 0x9fffff);
-  LoaderRun run;
-  run.add(image).add(Bytes(5000, 1));
-  EXPECT_EQ(run.ram.u32(run.entry().vcpu[Register::esi] + 0x218), 0x9fe000u);
+  put32(image, 0x22c, 0x9fffff);  // the last byte that it may have
+  const auto place = [&](std::uint32_t version, std::size_t bytes) {
+    put16(image, 0x206, version);
+    LoaderRun run;
+    run.add(image).add(Bytes(bytes, 1));
+    return run.ram.u32(run.entry().vcpu[Register::esi] + 0x218);
+  };
+  EXPECT_EQ(place(0x20f, 5000), 0x9fe000u);
+  EXPECT_EQ(place(0x20f, 4096), 0x9ff000u);
+  EXPECT_EQ(place(0x203, 4096), 0x9ff000u);
+  EXPECT_EQ(place(0x202, 4096), 0x1fff000u);  // had no such field
 }
 
 TEST(LinuxBoot, TheInitrdMustNotOverlapTheKernel) {

@@ -188,6 +188,7 @@ inline void expect_flat(const EntryState& state, const FakeRam& ram) {
   EXPECT_EQ(vcpu.cr0 & (cr0::protection_enable | cr0::paging), cr0::protection_enable);
   EXPECT_EQ(vcpu.eflags, eflags::always_one);
   EXPECT_EQ(vcpu.cpl, 0);
+  EXPECT_EQ(vcpu.gdtr.limit, 4 * 8 - 1);
   for (const DescriptorCache& cache : vcpu.segments) {
     EXPECT_EQ(cache.base, 0u);
     EXPECT_EQ(cache.limit, 0xffffffffu);

@@ -69,6 +69,12 @@ TEST(Multiboot1, ZeroEndsMeanTheWholeFileAndNoBss) {
   EXPECT_EQ(run.ram.u8(0x100000 + 2048 - 32), FakeRam::untouched);
 }
 
+TEST(Multiboot1, TheBssMayBeEmpty) {
+  Bytes image = flat_image();
+  put32(image, bss_end, 0x100400);
+  EXPECT_TRUE(LoaderRun().add(image).load().ok());
+}
+
 TEST(Multiboot1, LoadsElf) {
   LoaderRun run;
   run.add(elf_image(3));
@@ -160,6 +166,8 @@ TEST(Multiboot1, RefusesMalformedImages) {
       {"checksum", [](Bytes& i) { put32(i, at + 8, 1); }, "multiboot checksum"},
       {"unknown feature", [](Bytes& i) { seal(i, 0x10008); }, "multiboot flags"},
       {"no addresses, no ELF", [](Bytes& i) { seal(i, 3); }, "EI_MAG"},
+      {"header ends the file", [](Bytes& i) { seal(i, 3), i.resize(at + 12); }, "EI_MAG"},
+      {"cut in the header", [](Bytes& i) { i.resize(at + 11); }, "magic"},
       {"cut in the fields", [](Bytes& i) { i.resize(at + 31); }, "multiboot entry_addr"},
       {"cut in the kernel", [](Bytes& i) { i.resize(1000); }, "load_end_addr"},
       {"header below load", [](Bytes& i) { put32(i, load_addr, 0x100024); }, "load_addr"},

@@ -129,7 +129,7 @@ def test_machine_memory(guest, total):
     (bytes(64) + bytes.fromhex("d65052e8 00000000 10000000 1aafad17") + bytes(16), "multiboot2"),
     (b"\x7fELF" + bytes(60), "elf"),
     (b"text", "unknown"),
-])
+], ids=["linux", "multiboot", "multiboot2", "elf", "unknown"])
 def test_kernel_forms(tmp_path, head, form):
     kernel = tmp_path / "kernel"
     kernel.write_bytes(head)

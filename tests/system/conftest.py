@@ -90,11 +90,11 @@ class Shell:
         return output, status
 
     def leave(self, word="exit", timeout=120):
-        """Types `word`; returns croft's exit status."""
+        """Types `word`; returns (croft's exit status, the last text on the terminal)."""
         self.terminal.sendline(word)
         self.terminal.expect(pexpect.EOF, timeout=timeout)
         self.terminal.close()
-        return self.terminal.exitstatus
+        return self.terminal.exitstatus, self.terminal.before
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ def start(croft, *words):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("content", [b"", b"not a kernel\n", bytes(70000)])
+@pytest.mark.parametrize("content", [b"", b"not a kernel\n", bytes(70000)],
+                         ids=["empty", "text", "zeros"])
 def test_file_that_is_no_kernel_is_refused(croft, tmp_path, content):
     kernel = tmp_path / "kernel"
     kernel.write_bytes(content)
@@ -53,4 +54,5 @@ def test_kernel_panic_is_a_reset(croft):
 
 
 def test_poweroff_of_the_shell_ends_the_run(croft):
-    assert croft.shell().leave("poweroff") == 0
+    status, text = croft.shell().leave("poweroff")
+    assert (status, "the guest powered off" in text) == (0, True)

@@ -112,4 +112,5 @@ def test_kernel_log_is_clean(shell):
 
 
 def test_exit_ends_the_run(shell):
-    assert shell.leave("exit") == 0
+    status, text = shell.leave("exit")
+    assert (status, "the guest powered off" in text) == (0, True)

@@ -13,6 +13,10 @@ hostname undercroft
 export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft# '
 cd /root
 
+# BusyBox's poweroff, halt and reboot are signals to the first process.
+trap /croft/poweroff USR1 USR2
+trap '/bin/busybox reboot -f' TERM
+
 command=
 for word in $(cat /proc/cmdline); do
   case $word in croft.exec=*) command=${word#croft.exec=} ;; esac
@@ -23,7 +27,8 @@ if [ -n "$command" ]; then
   echo "$command" | base64 -d >/tmp/exec
   stty raw -echo
   printf '\036croft exec begin\n'
-  sh /tmp/exec </dev/null
+  sh /tmp/exec </dev/null &
+  wait $!
   status=$?
   printf '\036croft exec status %d\n' $status
 else
@@ -31,6 +36,7 @@ else
   echo
   echo "BusyBox on $(uname -sr), $(awk '/^MemTotal/ { printf "%d MB", $2 / 1024 }' /proc/meminfo)."
   echo "exit or poweroff ends the run; Ctrl-A X leaves at once."
-  setsid cttyhack sh
+  setsid cttyhack sh </dev/ttyS0 &
+  wait $!
 fi
-poweroff
+/croft/poweroff

@@ -150,7 +150,7 @@ def run_command(setup, timeout, verbose):
         if process.poll() is None:
             process.terminate()
             process.wait()
-    if status not in (0, errors.GUEST_RESET):
+    if status != 0:
         _show(b"" if verbose else watcher.last_lines())
         progress.say(f"{text}; the whole serial line is in {setup.log}")
         return status

@@ -14,6 +14,9 @@ namespace {
 constexpr std::uint32_t shared_flags =
     eflags::arithmetic | eflags::direction | eflags::alignment_check | eflags::identification;
 
+// A block and the longest instruction that begins in it.
+constexpr std::uint32_t longest_block_fetch = 240;
+
 constexpr bool is_boundary(const CachePoint& point) { return point.state == PointState::boundary; }
 
 }  // namespace
@@ -38,24 +41,35 @@ void Monitor::run_in_cache(std::uint32_t address) {
 // The block for the address, translated now if need be. Empty: its first byte cannot be fetched.
 std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   if (const auto found = cache_.find(eip)) return found;
-  std::array<std::uint8_t, 240> bytes;
-  const std::uint32_t in_page = page_size - (eip & page_mask);
-  const std::uint32_t wanted = in_page < bytes.size() ? in_page : bytes.size();
+  std::array<std::uint8_t, longest_block_fetch> bytes;
   const GuestLinear linear(eip);
-  const auto fetched = linear_.fetch(linear, std::span(bytes).first(wanted), Privilege::supervisor);
+  const auto fetched = linear_.fetch(linear, bytes, Privilege::supervisor);
   if (!fetched) return std::nullopt;
+  const auto frame = watch_code(linear);
+  if (!frame) return std::nullopt;
+  const std::uint32_t in_page = page_size - (eip & page_mask);
+  const auto made = cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page);
+  if (!made.crosses) return made.start;
+  if (const auto second = watch_code(linear + in_page)) cache_.add_second_frame(*second);
+  return made.start;
+}
+
+// Makes every change of the page's content or mapping known; its guest page number. Empty: no
+// machine frame is there.
+std::optional<std::uint32_t> Monitor::watch_code(GuestLinear linear) {
   const Walk walk = linear_.walk(linear);
-  if (!has_machine_frame(vm_.table.entry(walk.address).kind)) return std::nullopt;
-  if (!vm_.table.entry(walk.address).watchers.has(Watcher::translated_code)) {
+  const FrameEntry frame = vm_.table.entry(walk.address);
+  if (!walk.mapped() || !has_machine_frame(frame.kind)) return std::nullopt;
+  if (!frame.watchers.has(Watcher::translated_code)) {
     vm_.table.watch(walk.address, Watcher::translated_code);
-    shadow_.write_protect(walk.address);
+    shadow_.write_protect(walk.address.page());
   }
   // A shadow entry for the page is what makes a change of its mapping known.
   if (!shadow_.allows(linear, View::kernel, false)) {
     shadow_.fill(linear, walk, View::kernel, walk.dirty);
   }
   note_code_slot(linear);
-  return cache_.translate(eip, walk.address.page_number(), std::span(bytes).first(fetched.value()));
+  return walk.address.page_number();
 }
 
 void Monitor::load_kernel_context(std::uint32_t address) {

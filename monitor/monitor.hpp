@@ -92,6 +92,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void run_translated();
   void run_in_cache(std::uint32_t address);
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
+  std::optional<std::uint32_t> watch_code(GuestLinear);
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
   void save_kernel_context(const CachePoint&);
@@ -127,6 +128,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void check_code_slots();
   void note_code_slot(GuestLinear);
   void flush_code(CodeFlush);
+  void drop_code(GuestPhysical, unsigned bytes);
   void refresh_descriptors();
   void forget_descriptors();
   void check_descriptor_pages();
@@ -149,7 +151,6 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
 
   // CodeMappings.
   void code_frame_remapped(GuestPhysical frame) override;
-  void code_region_remapped() override { flush_code(CodeFlush::mapping); }
 
   // WriteWatcher, of frames with descriptor tables, translated code and page tables.
   void written(GuestPhysical, unsigned bytes) override;
@@ -193,6 +194,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   Trace trace_{};
 
   std::optional<RunEnd> end_{};
+  PagingMode paging_mode_ = PagingMode::none;
   std::optional<View> view_{};   // whose root is loaded; none: load it before the next entry
   bool attention_ = true;        // devices or host input want to be looked at
   bool stepping_ = false;        // TF is set to reach the next boundary

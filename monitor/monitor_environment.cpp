@@ -30,12 +30,19 @@ Guarded<Done> Monitor::write_msr(Vcpu& vcpu, std::uint32_t index, std::uint64_t 
 
 void Monitor::use_address_space() {
   linear_.flush();
-  shadow_.use(paging_of(vcpu_), vcpu_.cr0 & cr0::write_protect);
+  const Paging paging = paging_of(vcpu_);
+  paging_mode_ = paging.mode;
+  shadow_.use(paging, vcpu_.cr0 & cr0::write_protect);
   view_.reset();
 }
 
 void Monitor::paging_changed(const Vcpu&) {
+  const PagingMode before = paging_mode_;
   use_address_space();
+  if (paging_mode_ == before) {  // CR0.WP or CR4.PGE
+    check_code_slots();
+    return check_descriptor_pages();
+  }
   flush_code(CodeFlush::address_space);
   forget_descriptors();
 }
@@ -120,14 +127,20 @@ void Monitor::written(GuestPhysical address, unsigned bytes) {
 }
 
 void Monitor::CodeWrites::written(GuestPhysical address, unsigned bytes) {
-  const std::uint32_t first = address.page_offset();
-  monitor_.cache_.drop(address.page_number(), first, first + bytes - 1);
+  monitor_.drop_code(address, bytes);
 }
 
 // Another mapping of the frame, or none: what was translated from it may be found by a stale
 // address.
-void Monitor::code_frame_remapped(GuestPhysical frame) {
-  cache_.drop(frame.page_number(), 0, page_mask);
+void Monitor::code_frame_remapped(GuestPhysical frame) { drop_code(frame.page(), page_size); }
+
+// A frame without code need not be watched: kernels free code and use its memory for other things.
+void Monitor::drop_code(GuestPhysical address, unsigned bytes) {
+  const std::uint32_t first = address.page_offset();
+  cache_.drop(address.page_number(), first, first + bytes - 1);
+  if (!cache_.has_blocks_of(address.page_number())) {
+    vm_.table.unwatch(address, Watcher::translated_code);
+  }
 }
 
 }  // namespace undercroft

@@ -75,8 +75,8 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         shadow.fills, shadow.table_writes, shadow.tables_made, shadow.tables_recycled,
         shadow.entries_cleared, shadow.protections);
   print_operations(console, s.interpreted_operations);
-  print(console, "code flushed: mapping {}, address space {}, slots {}\n", s.code_flushes[0],
-        s.code_flushes[1], s.code_flushes[2]);
+  print(console, "code flushed: address space {}, slots {}\n", s.code_flushes[0],
+        s.code_flushes[1]);
   print_vectors(console, "injected faults:", s.injected);
   print(console, "interrupts delivered {}, descriptor writes {}, window migrations {}\n",
         s.delivered_interrupts, s.descriptor_writes, s.migrations);

@@ -14,7 +14,7 @@
 namespace undercroft {
 
 // Why all translated code was dropped at once.
-enum class CodeFlush : std::uint8_t { mapping, address_space, slots };
+enum class CodeFlush : std::uint8_t { address_space, slots };
 
 struct Statistics {
   std::array<std::array<std::uint64_t, 64>, 2> traps{};  // by view and hardware vector
@@ -22,7 +22,7 @@ struct Statistics {
   std::array<std::uint64_t, 5> exits{};                     // by ExitKind
   std::array<std::uint64_t, 256> interpreted_operations{};  // by Operation
   std::array<std::uint64_t, 32> injected{};                 // by vector
-  std::array<std::uint64_t, 3> code_flushes{};              // by CodeFlush
+  std::array<std::uint64_t, 2> code_flushes{};              // by CodeFlush
   std::uint64_t interpreted = 0;                            // instructions
   std::uint64_t translated_entries = 0;                     // entries into the cache
   std::uint64_t direct_entries = 0;                         // entries into user code

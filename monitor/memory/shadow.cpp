@@ -161,9 +161,19 @@ void ShadowPaging::unlink_child(ShadowEntryId id) {
   const unsigned child = map_.list_of(id) - table_lists;
   map_.remove(id);
   entry(id) = 0;
-  if (tables_[child].has_code) code_.code_region_remapped();
+  // Elsewhere than in the present address space it does not matter: a switch checks what it finds.
+  if (in_use(id.table())) report_code(child);
   // A page table that no directory names is about to become something else.
   if (tables_[child].parents == 0 && tables_[child].key.kind == ShadowKind::table) release(child);
+}
+
+// All code that this table maps may be elsewhere now.
+void ShadowPaging::report_code(unsigned table) {
+  if (!tables_[table].has_code) return;
+  for (unsigned index = 0; index < 1024; ++index) {
+    const ShadowEntryId id(table, index);
+    if (entry(id) & code_mark) code_.code_frame_remapped(GuestPhysical::of_page(map_.list_of(id)));
+  }
 }
 
 void ShadowPaging::write_protect(GuestPhysical frame) {
@@ -212,7 +222,27 @@ void ShadowPaging::carry_write(unsigned number, unsigned first, unsigned last) {
   Table& table = tables_[number];
   const bool foreign = table.key.kind == ShadowKind::directory && !in_use(number);
   if (foreign && ++table.foreign_writes > foreign_write_limit) return release(number);
-  for (unsigned index = first; index <= last; ++index) clear({number, index});
+  for (unsigned index = first; index <= last; ++index) {
+    if (table.key.kind != ShadowKind::directory || !still_stands({number, index})) {
+      clear({number, index});
+    }
+  }
+}
+
+// Whether a directory entry is what linking anew after the guest's write would make of it: A and D
+// are set more often than a directory really changes.
+bool ShadowPaging::still_stands(ShadowEntryId id) {
+  const ShadowKey& key = tables_[id.table()].key;
+  const PageEntry now(memory_.read_entry(GuestPhysical::of_page(key.frame) + id.index() * 4));
+  if (!now.present() || !now.accessed() || (key.view == View::user && !now.user())) return false;
+  const bool large = now.large() && paging_.mode == PagingMode::two_level_large;
+  const ShadowKind kind = !large        ? ShadowKind::table
+                          : now.dirty() ? ShadowKind::large_dirty
+                                        : ShadowKind::large_clean;
+  const unsigned child = find({now.frame() / page_size, kind, key.view, key.write_protect});
+  const bool writable = now.writable() || (key.view == View::kernel && !key.write_protect);
+  const std::uint32_t expected = base_rights | (writable ? page_bit::writable : 0);
+  return child != 0 && entry(id) == (tables_[child].frames.entries.value() | expected);
 }
 
 unsigned ShadowPaging::find(const ShadowKey& key) const {
@@ -292,7 +322,6 @@ void ShadowPaging::release(unsigned number) {
   Table& table = tables_[number];
   table.used = false;  // first, since releasing a directory's children comes back here
   detach_from_parents(number);
-  if (table.has_code) code_.code_region_remapped();
   for (unsigned index = 0; index < 1024; ++index) clear({number, index});
   std::uint16_t* place = &buckets_[bucket(table.key.frame)];
   while (*place != number) place = &tables_[*place].next_in_bucket;

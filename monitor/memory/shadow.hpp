@@ -36,7 +36,6 @@ struct ShadowKey {
 class CodeMappings {
  public:
   virtual void code_frame_remapped(GuestPhysical frame) = 0;
-  virtual void code_region_remapped() = 0;  // some 4 MB with code in it
 
  protected:
   ~CodeMappings() = default;
@@ -129,11 +128,13 @@ class ShadowPaging final : public WriteWatcher {
     return table == current_[0] || table == current_[1] || table == loaded_;
   }
   void carry_write(unsigned table, unsigned first, unsigned last);
+  bool still_stands(ShadowEntryId);
   ShadowKey child_key(GuestLinear, const Walk&, View, bool dirty) const;
   void link(unsigned directory, unsigned index, unsigned child, std::uint32_t rights);
   void clear(ShadowEntryId);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
   void unlink_child(ShadowEntryId);
+  void report_code(unsigned table);
   unsigned window_index() const { return processor_.window_base().value() >> 22; }
   std::uint32_t& entry(ShadowEntryId id) {
     return memory_.slots().map(tables_[id.table()].frames.entries).words()[id.index()];

@@ -20,9 +20,14 @@ constexpr std::uint32_t unusual_flags =
 
 class BlockTranslator {
  public:
-  BlockTranslator(TranslatedBlock& block, std::span<const std::uint8_t> bytes, std::uint32_t eip,
-                  const TranslationTargets& targets)
-      : block_(block), out_(block.assembler), bytes_(bytes), eip_(eip), targets_(targets) {}
+  BlockTranslator(TranslatedBlock& block, std::span<const std::uint8_t> bytes,
+                  std::uint32_t first_bytes, std::uint32_t eip, const TranslationTargets& targets)
+      : block_(block),
+        out_(block.assembler),
+        bytes_(bytes),
+        end_(first_bytes < bytes.size() ? first_bytes : static_cast<std::uint32_t>(bytes.size())),
+        eip_(eip),
+        targets_(targets) {}
 
   void run() {
     bool open = true;
@@ -49,9 +54,9 @@ class BlockTranslator {
   }
 
  private:
-  // Full, or at the end of the bytes; not in the shadow of STI, which covers one more instruction.
+  // Full, or at the end of the page; not in the shadow of STI, which covers one more instruction.
   bool must_end() const {
-    if (offset_ == bytes_.size()) return true;
+    if (offset_ >= end_) return true;
     return !shadowed_ && (block_.instruction_count >= longest_block_instructions ||
                           offset_ >= longest_block_bytes);
   }
@@ -359,6 +364,7 @@ class BlockTranslator {
   TranslatedBlock& block_;
   Assembler<TranslatedBlock::code_capacity>& out_;
   std::span<const std::uint8_t> bytes_;
+  std::uint32_t end_;  // no instruction begins from here on
   std::uint32_t eip_;
   const TranslationTargets& targets_;
   Instruction instruction_{};
@@ -375,9 +381,10 @@ class BlockTranslator {
 
 }  // namespace
 
-void translate_block(TranslatedBlock& block, std::span<const std::uint8_t> bytes, std::uint32_t eip,
+void translate_block(TranslatedBlock& block, std::span<const std::uint8_t> bytes,
+                     std::uint32_t first_bytes, std::uint32_t eip,
                      const TranslationTargets& targets) {
-  BlockTranslator(block, bytes, eip, targets).run();
+  BlockTranslator(block, bytes, first_bytes, eip, targets).run();
 }
 
 }  // namespace undercroft

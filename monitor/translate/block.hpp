@@ -61,9 +61,10 @@ struct TranslationTargets {
 };
 
 // Translates from `eip` (an offset in a flat 32-bit code segment at CPL 0). bytes: the guest's code
-// there, up to the end of its page at most; an instruction that does not fit is left to the
-// interpreter, which sees the page crossing.
-void translate_block(TranslatedBlock& block, std::span<const std::uint8_t> bytes, std::uint32_t eip,
+// there. Every instruction of the block begins among the first `first_bytes` (the rest of the
+// page); the last may reach beyond. One that the bytes cut short is left to the interpreter.
+void translate_block(TranslatedBlock& block, std::span<const std::uint8_t> bytes,
+                     std::uint32_t first_bytes, std::uint32_t eip,
                      const TranslationTargets& targets);
 
 }  // namespace undercroft

@@ -48,14 +48,15 @@ std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
   return std::nullopt;
 }
 
-std::uint32_t TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
-                                          std::span<const std::uint8_t> bytes) {
+TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
+                                                   std::span<const std::uint8_t> bytes,
+                                                   std::uint32_t first_bytes) {
   constexpr std::uint32_t most =
-      TranslatedBlock::code_capacity + TranslatedBlock::point_capacity * sizeof(MapPoint) + 16;
-  if (block_count_ >= most_blocks || !has_room(most)) flush();
+      TranslatedBlock::code_capacity + TranslatedBlock::point_capacity * sizeof(MapPoint) + 64;
+  if (block_count_ + 1 >= most_blocks || !has_room(most)) flush();
 
   TranslatedBlock made(next_code_);
-  translate_block(made, bytes, eip, {window::jump_table, indirect_miss_});
+  translate_block(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_});
   const auto code = made.assembler.code();
   const std::uint32_t start = next_code_;
   write(start, code);
@@ -64,47 +65,74 @@ std::uint32_t TranslationCache::translate(std::uint32_t eip, std::uint32_t frame
   write(map, {reinterpret_cast<const std::uint8_t*>(made.points.data()), map_size});
   next_code_ = (map + map_size + 15) & ~15u;
 
-  std::uint16_t& eip_head = by_eip_[bucket_of_eip(eip)];
-  std::uint16_t& frame_head = by_frame_[bucket_of_frame(frame)];
-  const Block entry{eip,
-                    frame,
-                    start,
-                    static_cast<std::uint16_t>(code.size()),
-                    static_cast<std::uint16_t>(made.point_count),
-                    eip_head,
-                    frame_head,
-                    static_cast<std::uint8_t>(made.guest_size),
-                    0,
-                    0};
-  ++block_count_;
-  write_object(block_address(block_count_ - 1), entry);
-  eip_head = frame_head = static_cast<std::uint16_t>(block_count_);
+  Block entry{};
+  entry.eip = eip;
+  entry.frame = frame;
+  entry.start = start;
+  entry.code_size = static_cast<std::uint16_t>(code.size());
+  entry.point_count = static_cast<std::uint16_t>(made.point_count);
+  entry.guest_size = static_cast<std::uint8_t>(made.guest_size);
+  add_block(entry);
   ++counts_.blocks;
   counts_.instructions += made.instruction_count;
-  return start;
+  return {start, made.guest_size > first_bytes};
+}
+
+void TranslationCache::add_second_frame(std::uint32_t frame) {
+  Block entry = block(block_count_ - 1);
+  entry.frame = frame;
+  entry.second = true;
+  add_block(entry);
+}
+
+void TranslationCache::add_block(Block entry) {
+  std::uint16_t& frame_head = by_frame_[bucket_of_frame(entry.frame)];
+  entry.next_by_frame = frame_head;
+  frame_head = static_cast<std::uint16_t>(block_count_ + 1);
+  if (!entry.second) {
+    std::uint16_t& eip_head = by_eip_[bucket_of_eip(entry.eip)];
+    entry.next_by_eip = eip_head;
+    eip_head = frame_head;
+  }
+  ++block_count_;
+  write_object(block_address(block_count_ - 1), entry);
+}
+
+bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last) {
+  bool any = false;
+  for (unsigned n = by_frame_[bucket_of_frame(frame)]; n != 0; n = block(n - 1).next_by_frame) {
+    const Block& b = block(n - 1);
+    if (b.frame != frame || b.dropped) continue;
+    // The second entry of a block is about its bytes from the start of the frame.
+    const std::uint32_t from = b.second ? 0 : b.eip & page_mask;
+    const std::uint32_t end =
+        b.second ? (b.eip & page_mask) + b.guest_size - page_size : from + b.guest_size;
+    if (from > last || end <= first) continue;
+    drop_block(n - 1);
+    any = true;
+  }
+  if (any) ++generation_;
+  return any;
 }
 
 // A dropped block's start becomes an exit; the rest of it is never reached again, since the monitor
 // resumes by guest address once the generation has changed.
-bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last) {
-  bool any = false;
-  for (unsigned n = by_frame_[bucket_of_frame(frame)]; n != 0; n = block(n - 1).next_by_frame) {
-    Block b = block(n - 1);
-    const std::uint32_t from = b.eip & page_mask;
-    if (b.frame != frame || b.dropped || from > last || from + b.guest_size <= first) continue;
-    b.dropped = 1;
-    write_object(block_address(n - 1), b);
-    Assembler<8> exit(b.start);
-    exit.byte(0x0f);
-    exit.byte(0x0b);
-    exit.byte(static_cast<std::uint32_t>(ExitKind::moved));
-    exit.word(b.eip);
-    write(b.start, exit.code());
-    any = true;
-    ++counts_.dropped;
+void TranslationCache::drop_block(unsigned number) {
+  if (block(number).second) --number;
+  const bool pair = number + 1 < block_count_ && block(number + 1).second;
+  for (unsigned n = number; n <= number + pair; ++n) {
+    Block b = block(n);
+    b.dropped = true;
+    write_object(block_address(n), b);
   }
-  if (any) ++generation_;
-  return any;
+  const Block& b = block(number);
+  Assembler<8> exit(b.start);
+  exit.byte(0x0f);
+  exit.byte(0x0b);
+  exit.byte(static_cast<std::uint32_t>(ExitKind::moved));
+  exit.word(b.eip);
+  write(b.start, exit.code());
+  ++counts_.dropped;
 }
 
 bool TranslationCache::has_blocks_of(std::uint32_t frame) const {

@@ -47,9 +47,16 @@ class TranslationCache {
 
   // Where the block for the guest address starts, as a window offset.
   std::optional<std::uint32_t> find(std::uint32_t eip) const;
-  // Translates and keeps; bytes as for translate_block, frame: the guest page number they are from.
-  std::uint32_t translate(std::uint32_t eip, std::uint32_t frame,
-                          std::span<const std::uint8_t> bytes);
+  // Translates and keeps; bytes and first_bytes as for translate_block, frame: the guest page
+  // number of the first bytes. If the block reaches beyond them, add_second_frame must follow.
+  struct Made {
+    std::uint32_t start = 0;
+    bool crosses = false;
+  };
+  Made translate(std::uint32_t eip, std::uint32_t frame, std::span<const std::uint8_t> bytes,
+                 std::uint32_t first_bytes);
+  // The last block made depends on the page with this number as well, from its first byte on.
+  void add_second_frame(std::uint32_t frame);
 
   // Drops the blocks made from the bytes [first, last] of the frame; false: there were none.
   bool drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last);
@@ -80,8 +87,11 @@ class TranslationCache {
     std::uint16_t next_by_eip;  // 1 + number; 0: none
     std::uint16_t next_by_frame;
     std::uint8_t guest_size;
-    std::uint8_t dropped;
-    std::uint16_t unused;
+    bool dropped;
+    // This entry and the one before name one block, by its two frames; this one is found by the
+    // second frame only.
+    bool second;
+    std::uint8_t unused;
   };
   static_assert(sizeof(Block) == 24);
   static constexpr unsigned bucket_count = 4096;
@@ -108,6 +118,8 @@ class TranslationCache {
     write(offset, {reinterpret_cast<const std::uint8_t*>(&object), sizeof object});
   }
   void make_common_code();
+  void add_block(Block);
+  void drop_block(unsigned number);
   const Block* block_containing(std::uint32_t address) const;
 
   const std::byte* window_;

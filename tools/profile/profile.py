@@ -46,29 +46,38 @@ def build_plugin():
                     "-fvisibility=hidden", "-o", str(PLUGIN), str(source)], check=True)
 
 
-def qemu_command(options, folder):
-    """QEMU's command line; in each of its comma-separated lists a comma is doubled. `folder` has
-    the image, and gets the counts and the serial line."""
-    def escaped(text):
-        return str(text).replace(",", ",,")
+def escaped(text):
+    """A value in one of QEMU's comma-separated lists."""
+    return str(text).replace(",", ",,")
 
+
+def modules_of(options, folder):
+    """Kernel and initrd, linked into `folder`, as words for -initrd."""
     guest = guests.find("linux").prepare()
     line = " ".join([guest.command_line, options.append]).strip()
     if options.command:
         line = execution.command_line(line, options.command)
-    modules = [f"{guest.kernel} {line}", *(module.file for module in guest.modules)]
+    files = [guest.kernel, *(module.file for module in guest.modules)]
+    for file in files:
+        (folder / file.name).symlink_to(file)
+    return [f"{files[0].name} {line}", *(file.name for file in files[1:])]
+
+
+def qemu_command(options, folder):
+    """QEMU's command line, to be run in `folder`: the monitor reads the names of image and modules,
+    and how long they are shall not depend on where the tree lies."""
     each = "instruction" if options.precise else "block"
-    plugin = f"{escaped(PLUGIN)},out={escaped(folder / COUNTS)},window={options.window:#x},each={each}"
     return [*machine.BASE, *machine.DETERMINISTIC, "-m", "512", "-monitor", "none",
-            "-chardev", f"file,id=line,path={escaped(folder / SERIAL)}", "-serial", "chardev:line",
-            "-plugin", plugin, "-kernel", str(folder / IMAGE),
-            "-append", f"mem=256M {options.monitor}".strip(),
-            "-initrd", ",".join(map(escaped, modules))]
+            "-chardev", f"file,id=line,path={SERIAL}", "-serial", "chardev:line",
+            "-plugin", f"{escaped(PLUGIN)},out={COUNTS},window={options.window:#x},each={each}",
+            "-kernel", IMAGE, "-append", f"mem=256M {options.monitor}".strip(),
+            "-initrd", ",".join(map(escaped, modules_of(options, folder)))]
 
 
 def run(options, folder):
-    """Returns what the run's end means."""
-    process = subprocess.Popen(qemu_command(options, folder), stdin=subprocess.DEVNULL)
+    """Runs the image in `folder`, which gets the counts and the serial line. Returns what the run's
+    end means."""
+    process = subprocess.Popen(qemu_command(options, folder), cwd=folder, stdin=subprocess.DEVNULL)
     try:
         status = process.wait(options.timeout)
     except subprocess.TimeoutExpired:
@@ -132,7 +141,7 @@ def region(address, window):
     if offset < IMAGE_END:
         return None
     if CACHE_START <= offset < CACHE_END:
-        return "[translation cache: guest kernel]"
+        return "[translation cache]"
     if offset < WINDOW_SIZE:
         return "[window, neither image nor cache]"
     return "[guest user, direct]" if address < GUEST_KERNEL else "[elsewhere]"

@@ -50,6 +50,13 @@ class MachineMemory final : public SlotPort {
   void set_word(HostPhysical address, std::uint32_t value) {
     if (pwrite64(file_, &value, sizeof value, address.value()) != sizeof value) std::abort();
   }
+  // A range of it as one run of addresses, as the window shows the translation cache. It stays.
+  std::byte* view(HostPhysical start, std::uint32_t bytes, int protection, void* place = nullptr) {
+    const int flags = MAP_SHARED | (place ? MAP_FIXED_NOREPLACE : 0);
+    void* const at = mmap64(place, bytes, protection, flags, file_, start.value());
+    if (at == MAP_FAILED) std::abort();
+    return static_cast<std::byte*>(at);
+  }
 
  private:
   int file_;

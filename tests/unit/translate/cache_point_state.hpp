@@ -22,6 +22,10 @@ inline void restore_registers(Vcpu& vcpu, PointState state, const VirtualCpuPage
       vcpu[Register::eax] = page.saved_eax;
       vcpu[Register::ecx] = page.saved_ecx;
       return;
+    case PointState::borrowed_ecx_edx:
+      vcpu[Register::ecx] = page.saved_ecx;
+      vcpu[Register::edx] = page.saved_edx;
+      return;
     case PointState::pushed:
       vcpu[Register::esp] += 4;
       return;

@@ -14,8 +14,8 @@ namespace {
 constexpr std::uint32_t shared_flags =
     eflags::arithmetic | eflags::direction | eflags::alignment_check | eflags::identification;
 
-// A block and the longest instruction that begins in it.
-constexpr std::uint32_t longest_block_fetch = 240;
+// Guest code looked at for one trace.
+constexpr std::uint32_t longest_fetch = 320;
 
 constexpr bool is_boundary(const CachePoint& point) { return point.state == PointState::boundary; }
 
@@ -41,14 +41,17 @@ void Monitor::run_in_cache(std::uint32_t address) {
 // The block for the address, translated now if need be. Empty: its first byte cannot be fetched.
 std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   if (const auto found = cache_.find(eip)) return found;
-  std::array<std::uint8_t, longest_block_fetch> bytes;
+  std::array<std::uint8_t, longest_fetch> bytes;
   const GuestLinear linear(eip);
   const auto fetched = linear_.fetch(linear, bytes, Privilege::supervisor);
   if (!fetched) return std::nullopt;
   const auto frame = watch_code(linear);
   if (!frame) return std::nullopt;
   const std::uint32_t in_page = page_size - (eip & page_mask);
-  const auto made = cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page);
+  // engine=interpret comes here for one instruction that only the processor can run.
+  const unsigned most = options_.interpret_kernel ? 1 : TranslationCache::usual_instructions;
+  const auto made =
+      cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page, most);
   if (!made.crosses) return made.start;
   if (const auto second = watch_code(linear + in_page)) cache_.add_second_frame(*second);
   return made.start;
@@ -98,6 +101,7 @@ void Monitor::load_kernel_segments() {
     kernel_segments_[s] = vcpu_.segments[s];
     image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
     cpu_page_.selectors[s] = vcpu_.segments[s].selector;
+    cpu_page_.minus_selectors[s] = -cpu_page_.selectors[s];
   }
   const auto hardware = [this](Segment s) {
     const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(s);
@@ -132,6 +136,10 @@ void Monitor::save_kernel_context(const CachePoint& point) {
     case PointState::borrowed_ecx:
       vcpu_[Register::ecx] = cpu_page_.saved_ecx;
       break;
+    case PointState::borrowed_ecx_edx:
+      vcpu_[Register::ecx] = cpu_page_.saved_ecx;
+      vcpu_[Register::edx] = cpu_page_.saved_edx;
+      break;
     case PointState::pushed_borrowed_ecx_edx:
       vcpu_[Register::ecx] = cpu_page_.saved_ecx;
       vcpu_[Register::edx] = cpu_page_.saved_edx;
@@ -156,8 +164,7 @@ Monitor::Next Monitor::kernel_trap() {
   ++statistics_.traps[0][context_.vector & 63];
   trace_.record(View::kernel, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
-    processor_.acknowledge_interrupt(context_.vector - host_interrupt_base);
-    attention_ = true;
+    host_interrupt(context_.vector);
     return interrupted_in_cache();
   }
   if (context_.vector == static_cast<unsigned>(Vector::page_fault)) return kernel_page_fault();

@@ -22,7 +22,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
       shadow_(f.vm.pool, f.vm.memory, f.processor, *this),
       cache_(f.window, f.window_image, f.vm.memory.slots()),
       descriptors_(f.processor.gdt_image(View::user), f.processor.ldt_image(View::user)),
-      table_writes_(linear_),
+      table_writes_(*this),
       code_writes_(*this),
       cpu_page_frame_(f.vm.memory.slots().map(f.window_image + window::cpu_page)),
       cpu_page_(*cpu_page_frame_.as<VirtualCpuPage>()),
@@ -97,11 +97,24 @@ void Monitor::service() {
         end_->value = request.value;
         return;
     }
-    const std::uint64_t deadline = vm_.pc.next_deadline();
-    processor_.set_alarm(deadline > now ? deadline - now : 0);
+    arm_alarm(now);
   }
   if (vcpu_.halted) wait_while_halted();
   deliver_pending_interrupt();
+}
+
+// For the devices' next deadline, unless it is armed for that already.
+void Monitor::arm_alarm(std::uint64_t now) {
+  const std::uint64_t deadline = vm_.pc.next_deadline();
+  if (deadline == alarm_) return;
+  alarm_ = deadline;
+  processor_.set_alarm(deadline > now ? deadline - now : 0);
+}
+
+void Monitor::host_interrupt(std::uint32_t vector) {
+  processor_.acknowledge_interrupt(vector - host_interrupt_base);
+  attention_ = true;
+  alarm_ = 0;  // perhaps it was the alarm
 }
 
 void Monitor::take_host_input() {
@@ -126,10 +139,10 @@ void Monitor::wait_while_halted() {
   vcpu_.interrupt_shadow = InterruptShadow::none;
   while (!vm_.pc.interrupt_pending()) {
     const std::uint64_t now = clock_.now();
-    const std::uint64_t deadline = vm_.pc.next_deadline();
-    processor_.set_alarm(deadline > now ? deadline - now : 0);
+    arm_alarm(now);
     ++statistics_.idle;
     processor_.wait_for_interrupt();
+    alarm_ = 0;
     vm_.pc.advance(clock_.now());
     take_host_input();
   }

@@ -79,6 +79,8 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void deliver_pending_interrupt();
   void wait_while_halted();
   void take_host_input();
+  void arm_alarm(std::uint64_t now);
+  void host_interrupt(std::uint32_t vector);
   void end_run(RunEnd::Kind, const char* reason = "");
   void inject(const Event&);
 
@@ -155,14 +157,18 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   // WriteWatcher, of frames with descriptor tables, translated code and page tables.
   void written(GuestPhysical, unsigned bytes) override;
 
-  // Drops the software TLB when a page table has been written.
+  // A page table has been written: the software TLB is stale, and the descriptor tables may be
+  // elsewhere.
   class TableWrites final : public WriteWatcher {
    public:
-    explicit TableWrites(GuestLinearMemory& memory) : memory_(memory) {}
-    void written(GuestPhysical, unsigned) override { memory_.flush(); }
+    explicit TableWrites(Monitor& monitor) : monitor_(monitor) {}
+    void written(GuestPhysical, unsigned) override {
+      monitor_.linear_.flush();
+      monitor_.tables_written_ = true;
+    }
 
    private:
-    GuestLinearMemory& memory_;
+    Monitor& monitor_;
   };
   class CodeWrites final : public WriteWatcher {
    public:
@@ -197,6 +203,8 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   PagingMode paging_mode_ = PagingMode::none;
   std::optional<View> view_{};   // whose root is loaded; none: load it before the next entry
   bool attention_ = true;        // devices or host input want to be looked at
+  std::uint64_t alarm_ = 0;      // what the host's timer is armed for; 0: nothing known
+  bool tables_written_ = false;  // since check_descriptor_pages
   bool stepping_ = false;        // TF is set to reach the next boundary
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;

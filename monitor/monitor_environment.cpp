@@ -56,7 +56,6 @@ void Monitor::page_root_loaded(const Vcpu&) {
 void Monitor::page_invalidated(GuestLinear address) {
   linear_.flush_page(address);
   processor_.flush_page(HostLinear(address.value()));
-  check_descriptor_pages();
 }
 
 void Monitor::fpu_control_changed(const Vcpu&) {
@@ -101,6 +100,7 @@ void Monitor::refresh_descriptors() {
 
 // After a change of address space: the tables' pages may be elsewhere.
 void Monitor::check_descriptor_pages() {
+  tables_written_ = false;
   for (unsigned i = 0; i < table_page_count_; ++i) {
     const Walk walk = linear_.walk(table_pages_[i].linear);
     const bool mapped = walk.mapped();

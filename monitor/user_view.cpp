@@ -28,6 +28,7 @@ bool reload_gives(const DescriptorCache& cache, std::span<const std::uint64_t, 8
 // Design section 1: IF set, IOPL at most 2, and every segment cache as its selector says.
 bool Monitor::direct_execution_is_exact() {
   if (!vcpu_.interrupts_enabled() || vcpu_.iopl() == 3) return false;
+  if (tables_written_) check_descriptor_pages();
   if (segments_exact_) return true;
   if (!descriptors_current_) refresh_descriptors();
   descriptor_writes_left_ = most_descriptor_writes;
@@ -114,8 +115,7 @@ Monitor::Next Monitor::user_trap() {
   ++statistics_.traps[1][context_.vector & 63];
   trace_.record(View::user, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
-    processor_.acknowledge_interrupt(context_.vector - host_interrupt_base);
-    attention_ = true;
+    host_interrupt(context_.vector);
     save_user_context();
     return Next::leave;
   }

@@ -99,7 +99,7 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   }
   const std::uint32_t old = entry(id);
   if ((old ^ value) & ~page_mask || !(old & page_bit::present)) {
-    clear(id);
+    if (old & page_bit::present) clear(id);
     map_.insert(walk.address.page_number(), id);
   }
   entry(id) = value;
@@ -154,6 +154,7 @@ void ShadowPaging::clear_leaf(ShadowEntryId id, std::uint32_t old) {
   const std::uint32_t frame = code ? map_.list_of(id) : 0;
   map_.remove(id);
   entry(id) = 0;
+  flush_due_ = true;
   if (code) code_.code_frame_remapped(GuestPhysical::of_page(frame));
 }
 
@@ -161,6 +162,7 @@ void ShadowPaging::unlink_child(ShadowEntryId id) {
   const unsigned child = map_.list_of(id) - table_lists;
   map_.remove(id);
   entry(id) = 0;
+  flush_due_ = true;
   // Elsewhere than in the present address space it does not matter: a switch checks what it finds.
   if (in_use(id.table())) report_code(child);
   // A page table that no directory names is about to become something else.

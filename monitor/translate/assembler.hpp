@@ -47,8 +47,11 @@ class Assembler {
   // test gs:[offset], reg: changes flags
   constexpr void test_page(std::uint32_t offset, Register reg) { page(0x85, code(reg), offset); }
 
-  // mov reg, [esp] / mov [esp], reg
-  constexpr void load_top(Register reg) { bytes3(0x8b, 0x04 | code(reg) << 3, 0x24); }
+  // mov reg, [esp + displacement] / mov [esp], reg
+  constexpr void load_stack(Register reg, std::uint8_t displacement) {
+    bytes3(0x8b, 0x44 | code(reg) << 3, 0x24);
+    byte(displacement);
+  }
   constexpr void store_top(Register reg) { bytes3(0x89, 0x04 | code(reg) << 3, 0x24); }
   // mov to, from
   constexpr void move(Register to, Register from) {
@@ -113,9 +116,9 @@ class Assembler {
     bytes3(0xff, 0x24, 0x85);
     word(table);
   }
-  // Lets a jump emitted before reach the present end.
-  constexpr void land_here(std::uint32_t displacement_at) {
-    const std::uint32_t value = here() - (displacement_at + 4);
+  // Lets a jump emitted before go to the target.
+  constexpr void land_at(std::uint32_t displacement_at, std::uint32_t target) {
+    const std::uint32_t value = target - (displacement_at + 4);
     for (unsigned i = 0; i < 4; ++i)
       bytes_[displacement_at - origin_ + i] = static_cast<std::uint8_t>(value >> (8 * i));
   }
@@ -139,7 +142,7 @@ class Assembler {
 
   std::uint32_t origin_;
   std::uint32_t size_ = 0;
-  std::array<std::uint8_t, capacity> bytes_{};
+  std::array<std::uint8_t, capacity> bytes_;
 };
 
 }  // namespace undercroft

@@ -1,12 +1,15 @@
-// One translated basic block before it is put into the cache: its code, and the map from cache
-// addresses back to guest states. translate_block is a pure function of the guest's bytes.
+// Translated code before it is put into the cache: a trace of basic blocks that follow one another
+// in the guest, each with its code and the map from cache addresses back to guest states.
+// translate_trace is a pure function of the guest's bytes and of what is in the cache already.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "assembler.hpp"
+#include "cpu_page.hpp"
 
 namespace undercroft {
 
@@ -18,6 +21,8 @@ enum class ExitKind : std::uint8_t {
   moved = 4,      // eip: the block that stood here is gone; continue at eip
 };
 inline constexpr std::uint32_t exit_head_size = 3;  // ud2 and the kind
+// A block is at least as long as the exit that takes its place when it is dropped.
+inline constexpr std::uint32_t moved_exit_size = exit_head_size + 4;
 
 // What is true of the machine while it stands at an instruction of the cache.
 enum class PointState : std::uint8_t {
@@ -31,6 +36,7 @@ enum class PointState : std::uint8_t {
   // The same, but the guest's ECX is in the virtual CPU page.
   borrowed_ecx,
   borrowed_eax_ecx,
+  borrowed_ecx_edx,
   // The same, with ESP lowered by four; then with ECX and EDX in the page as well.
   pushed,
   pushed_borrowed_ecx_edx,
@@ -42,29 +48,69 @@ struct MapPoint {
   PointState state;
 };
 
-struct TranslatedBlock {
-  static constexpr unsigned code_capacity = 3072;
-  static constexpr unsigned point_capacity = 256;
+// One block of a trace. Offsets are from the trace's start.
+struct BlockRecord {
+  std::uint32_t eip = 0;
+  std::uint16_t code_start = 0;
+  std::uint16_t code_size = 0;
+  std::uint16_t first_point = 0;
+  std::uint16_t point_count = 0;
+  std::uint16_t landing = 0;    // where indirect branches to it land; no_landing: not made
+  std::uint8_t guest_size = 0;  // bytes of guest code that the block depends on
+};
+inline constexpr std::uint16_t no_landing = 0xffff;
 
-  explicit constexpr TranslatedBlock(std::uint32_t origin) : assembler(origin) {}
+struct TranslatedTrace {
+  static constexpr unsigned code_capacity = 6144;
+  static constexpr unsigned point_capacity = 384;
+  static constexpr unsigned block_capacity = 32;
+
+  explicit constexpr TranslatedTrace(std::uint32_t origin) : assembler(origin) {}
   Assembler<code_capacity> assembler;
   std::array<MapPoint, point_capacity> points;
+  std::array<BlockRecord, block_capacity> blocks;
   unsigned point_count = 0;
-  unsigned guest_size = 0;         // bytes of guest code that the block depends on
+  unsigned block_count = 0;
   unsigned instruction_count = 0;  // guest instructions
+  unsigned guest_size = 0;         // bytes of guest code from the trace's first to its last
 };
 
-// Where code outside the blocks stands, as window offsets.
+// Where code outside the trace stands, as window offsets.
 struct TranslationTargets {
   std::uint32_t jump_table;
   std::uint32_t indirect_miss;
 };
 
-// Translates from `eip` (an offset in a flat 32-bit code segment at CPL 0). bytes: the guest's code
-// there. Every instruction of the block begins among the first `first_bytes` (the rest of the
-// page); the last may reach beyond. One that the bytes cut short is left to the interpreter.
-void translate_block(TranslatedBlock& block, std::span<const std::uint8_t> bytes,
+// Blocks that are there already: branches to them need no exit.
+class KnownBlocks {
+ public:
+  virtual std::optional<std::uint32_t> find(std::uint32_t eip) const = 0;
+
+ protected:
+  ~KnownBlocks() = default;
+};
+
+// Translates from `eip` (an offset in a flat 32-bit code segment at CPL 0), going on behind
+// branches as long as there is room. bytes: the guest's code there. Every instruction begins among
+// the first `first_bytes` (the rest of the page); the last may reach beyond. One that the bytes cut
+// short is left to the interpreter.
+void translate_trace(TranslatedTrace& trace, std::span<const std::uint8_t> bytes,
                      std::uint32_t first_bytes, std::uint32_t eip,
-                     const TranslationTargets& targets);
+                     const TranslationTargets& targets, const KnownBlocks& known,
+                     unsigned most_instructions);
+
+// What indirect branches to eip find by the jump table, up to where its block begins. Comes with
+// ECX holding the target, EAX and ECX in the virtual CPU page; changes no flag.
+template <std::size_t capacity>
+constexpr void emit_landing(Assembler<capacity>& out, std::uint32_t eip,
+                            std::uint32_t indirect_miss) {
+  constexpr std::uint8_t miss_size = 6 + 5;
+  out.lea(Register::ecx, Register::ecx, -eip);
+  out.jump_if_ecx_zero(miss_size);
+  out.lea(Register::ecx, Register::ecx, eip);
+  out.jump(indirect_miss);
+  out.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
+  out.load_from_page(Register::eax, cpu_page_offset::saved_eax);
+}
 
 }  // namespace undercroft

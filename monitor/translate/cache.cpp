@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "../window_layout.hpp"
-#include "cpu_page.hpp"
 
 namespace undercroft {
 namespace {
@@ -11,13 +10,17 @@ namespace {
 constexpr std::uint32_t table_entries = 0x10000;  // by the low half of the guest's EIP
 static_assert(window::jump_table + table_entries * 4 <= window::cache);
 
-// A landing is the same 32 bytes whatever the addresses.
+// Apart from the code, so that pages with code are written as seldom as possible: a processor, and
+// TCG more so, looks for changed code there.
+constexpr std::uint32_t code_end = window::cache + 0x110000;
+
 constexpr std::uint32_t landing_size = 40;
 
 }  // namespace
 
 void TranslationCache::flush() {
   next_code_ = window::cache;
+  next_map_ = code_end;
   block_count_ = 0;
   by_eip_.fill(0);
   by_frame_.fill(0);
@@ -50,32 +53,41 @@ std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
 
 TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
                                                    std::span<const std::uint8_t> bytes,
-                                                   std::uint32_t first_bytes) {
-  constexpr std::uint32_t most =
-      TranslatedBlock::code_capacity + TranslatedBlock::point_capacity * sizeof(MapPoint) + 64;
-  if (block_count_ + 1 >= most_blocks || !has_room(most)) flush();
+                                                   std::uint32_t first_bytes,
+                                                   unsigned most_instructions) {
+  if (!has_room()) flush();
 
-  TranslatedBlock made(next_code_);
-  translate_block(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_});
-  const auto code = made.assembler.code();
+  TranslatedTrace made(next_code_);
+  translate_trace(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_}, *this,
+                  most_instructions);
   const std::uint32_t start = next_code_;
-  write(start, code);
-  const std::uint32_t map = (start + static_cast<std::uint32_t>(code.size()) + 3) & ~3u;
-  const std::uint32_t map_size = made.point_count * static_cast<std::uint32_t>(sizeof(MapPoint));
-  write(map, {reinterpret_cast<const std::uint8_t*>(made.points.data()), map_size});
-  next_code_ = (map + map_size + 15) & ~15u;
-
-  Block entry{};
-  entry.eip = eip;
-  entry.frame = frame;
-  entry.start = start;
-  entry.code_size = static_cast<std::uint16_t>(code.size());
-  entry.point_count = static_cast<std::uint16_t>(made.point_count);
-  entry.guest_size = static_cast<std::uint8_t>(made.guest_size);
-  add_block(entry);
-  ++counts_.blocks;
+  write(start, made.assembler.code());
+  for (unsigned n = 0; n < made.block_count; ++n) keep_block(made, made.blocks[n], frame);
+  next_code_ = (start + made.assembler.size() + 15) & ~15u;
+  counts_.blocks += made.block_count;
   counts_.instructions += made.instruction_count;
   return {start, made.guest_size > first_bytes};
+}
+
+void TranslationCache::keep_block(const TranslatedTrace& trace, const BlockRecord& record,
+                                  std::uint32_t frame) {
+  const std::uint32_t map_size = record.point_count * std::uint32_t{sizeof(MapPoint)};
+  write(next_map_,
+        {reinterpret_cast<const std::uint8_t*>(&trace.points[record.first_point]), map_size});
+  Block entry{};
+  entry.eip = record.eip;
+  entry.frame = frame;
+  entry.start = next_code_ + record.code_start;
+  entry.map = next_map_;
+  entry.code_size = record.code_size;
+  entry.point_count = record.point_count;
+  entry.guest_size = record.guest_size;
+  add_block(entry);
+  next_map_ += map_size;
+  if (record.landing != no_landing) {
+    write_word(window::jump_table + (record.eip & 0xffff) * 4, next_code_ + record.landing);
+    ++counts_.landings;
+  }
 }
 
 void TranslationCache::add_second_frame(std::uint32_t frame) {
@@ -147,16 +159,10 @@ void TranslationCache::chain(std::uint32_t place, std::uint32_t target) {
   ++counts_.chained;
 }
 
-// ECX holds the guest's target, EAX and ECX are in the virtual CPU page. No flag is touched.
 void TranslationCache::make_landing(std::uint32_t eip, std::uint32_t start) {
-  if (!has_room(landing_size)) return;
+  if (!has_room()) return;
   Assembler<landing_size> code(next_code_);
-  code.lea(Register::ecx, Register::ecx, -eip);
-  code.jump_if_ecx_zero(6 + 5);
-  code.lea(Register::ecx, Register::ecx, eip);
-  code.jump(indirect_miss_);
-  code.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
-  code.load_from_page(Register::eax, cpu_page_offset::saved_eax);
+  emit_landing(code, eip, indirect_miss_);
   code.jump(start);
   write(next_code_, code.code());
   write_word(window::jump_table + (eip & 0xffff) * 4, next_code_);
@@ -223,8 +229,12 @@ std::uint32_t TranslationCache::block_address(unsigned number) const {
   return window::cache_end - (number + 1) * static_cast<std::uint32_t>(sizeof(Block));
 }
 
-bool TranslationCache::has_room(std::uint32_t bytes) const {
-  return next_code_ + bytes <= block_address(block_count_);
+// For one more trace.
+bool TranslationCache::has_room() const {
+  constexpr std::uint32_t most_map = TranslatedTrace::point_capacity * sizeof(MapPoint);
+  return next_code_ + TranslatedTrace::code_capacity + landing_size <= code_end &&
+         block_count_ + TranslatedTrace::block_capacity + 1 < most_blocks &&
+         next_map_ + most_map <= block_address(block_count_ + TranslatedTrace::block_capacity);
 }
 
 std::uint32_t TranslationCache::word_at(std::uint32_t offset) const {

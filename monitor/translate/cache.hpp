@@ -29,7 +29,7 @@ struct CacheExit {
   std::uint32_t place = 0;
 };
 
-class TranslationCache {
+class TranslationCache final : private KnownBlocks {
  public:
   struct Counts {
     std::uint64_t blocks = 0, instructions = 0, chained = 0, landings = 0, dropped = 0, flushes = 0;
@@ -53,8 +53,9 @@ class TranslationCache {
     std::uint32_t start = 0;
     bool crosses = false;
   };
+  static constexpr unsigned usual_instructions = 32;
   Made translate(std::uint32_t eip, std::uint32_t frame, std::span<const std::uint8_t> bytes,
-                 std::uint32_t first_bytes);
+                 std::uint32_t first_bytes, unsigned most_instructions = usual_instructions);
   // The last block made depends on the page with this number as well, from its first byte on.
   void add_second_frame(std::uint32_t frame);
 
@@ -81,7 +82,8 @@ class TranslationCache {
   struct Block {
     std::uint32_t eip;
     std::uint32_t frame;
-    std::uint32_t start;  // window offset of its code; the map follows the code
+    std::uint32_t start;  // window offset of its code
+    std::uint32_t map;    // window offset of its MapPoints
     std::uint16_t code_size;
     std::uint16_t point_count;
     std::uint16_t next_by_eip;  // 1 + number; 0: none
@@ -93,7 +95,7 @@ class TranslationCache {
     bool second;
     std::uint8_t unused;
   };
-  static_assert(sizeof(Block) == 24);
+  static_assert(sizeof(Block) == 28);
   static constexpr unsigned bucket_count = 4096;
   static constexpr std::uint32_t most_blocks = 0xfffe;
 
@@ -104,13 +106,13 @@ class TranslationCache {
     return *reinterpret_cast<const Block*>(window_ + block_address(number));
   }
   const MapPoint* points(const Block& b) const {
-    return reinterpret_cast<const MapPoint*>(window_ + ((b.start + b.code_size + 3) & ~3u));
+    return reinterpret_cast<const MapPoint*>(window_ + b.map);
   }
   const std::uint8_t* code_at(std::uint32_t offset) const {
     return reinterpret_cast<const std::uint8_t*>(window_ + offset);
   }
   std::uint32_t word_at(std::uint32_t offset) const;
-  bool has_room(std::uint32_t bytes) const;
+  bool has_room() const;
   void write(std::uint32_t offset, std::span<const std::uint8_t> bytes);
   void write_word(std::uint32_t offset, std::uint32_t value);
   template <class T>
@@ -118,6 +120,7 @@ class TranslationCache {
     write(offset, {reinterpret_cast<const std::uint8_t*>(&object), sizeof object});
   }
   void make_common_code();
+  void keep_block(const TranslatedTrace&, const BlockRecord&, std::uint32_t frame);
   void add_block(Block);
   void drop_block(unsigned number);
   const Block* block_containing(std::uint32_t address) const;
@@ -126,6 +129,7 @@ class TranslationCache {
   HostPhysical image_;
   MappingSlots& slots_;
   std::uint32_t next_code_ = 0;
+  std::uint32_t next_map_ = 0;
   std::uint32_t indirect_miss_ = 0;
   unsigned block_count_ = 0;
   std::uint32_t generation_ = 0;

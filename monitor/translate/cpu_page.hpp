@@ -19,8 +19,7 @@ struct VirtualCpuPage {
   std::uint32_t saved_ecx;
   std::uint32_t saved_edx;
   std::array<std::uint32_t, 6> selectors;  // the guest's segment registers, indexed by Segment
-  // Added to a selector being loaded it gives 0 if the load would change nothing; indexed by
-  // Segment. Holds a value that no selector cancels where the load must be done by the monitor.
+  // Their negatives: added to a selector they give 0 if it is the same, without a flag.
   std::array<std::uint32_t, 6> minus_selectors;
 };
 

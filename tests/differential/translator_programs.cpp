@@ -314,7 +314,7 @@ void ProgramMaker::add_indirect_branch() {
   switch (random(8)) {
     case 7: {  // iret, to the same privilege
       Bytes flags = of(0x68);
-      append_word(flags, 2 | (value() & 0xed5) | (one_in(6) ? value() & 0x3f7000 : 0));
+      append_word(flags, 2 | (value() & 0xed5) | (one_in(6) ? value() & 0x257000 : 0));
       one_in(3) ? add(of(0x9c)) : add(flags);
       add(of(0x6a, one_in(12) ? guest_map::data_selector : guest_map::code_selector));
       return push(), add(of(0xcf));

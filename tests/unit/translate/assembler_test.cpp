@@ -53,7 +53,9 @@ TEST(Assembler, SpeaksTheManualsBytes) {
       {"test gs:[4], ecx",
        [](Code& c) { c.test_page(4, Register::ecx); },
        {0x65, 0x85, 0x0d, 4, 0, 0, 0}},
-      {"mov edi, [esp]", [](Code& c) { c.load_top(Register::edi); }, {0x8b, 0x3c, 0x24}},
+      {"mov edi, [esp + 8]",
+       [](Code& c) { c.load_stack(Register::edi, 8); },
+       {0x8b, 0x7c, 0x24, 8}},
       {"mov [esp], edx", [](Code& c) { c.store_top(Register::edx); }, {0x89, 0x14, 0x24}},
       {"mov ebp, esi", [](Code& c) { c.move(Register::ebp, Register::esi); }, {0x89, 0xf5}},
       {"movzx eax, cx",
@@ -155,14 +157,16 @@ TEST(Assembler, JumpsGoToTheTargetAndSayWhereTheirDisplacementIs) {
   EXPECT_EQ(second.condition(), 4u);
 }
 
-TEST(Assembler, LandHereFixesAnEarlierJump) {
+TEST(Assembler, LandAtRedirectsAnEarlierJump) {
   Code code(origin);
   const std::uint32_t place = code.jump(0);
   code.byte(0x90);
   code.byte(0x90);
-  code.land_here(place);
+  code.land_at(place, code.here());
   EXPECT_EQ(decode(code.code(), true).value().branch_target(origin), code.here());
   EXPECT_EQ(code.here(), origin + 7);
+  code.land_at(place, 0x170000);
+  EXPECT_EQ(decode(code.code(), true).value().branch_target(origin), 0x170000u);
 }
 
 }  // namespace

@@ -22,6 +22,11 @@ class Cache : public ::testing::Test {
   std::unique_ptr<TranslatedGuest> owner = std::make_unique<TranslatedGuest>();
   TranslatedGuest& guest = *owner;
   TranslationCache& cache = guest.cache;
+
+  // So many instructions and no more.
+  TranslationCache::Made translate_exactly(std::uint32_t eip, unsigned count) {
+    return guest.translate(eip, TranslatedGuest::longest_fetch, count);
+  }
 };
 
 TEST_F(Cache, FindsWhatItTranslated) {
@@ -112,7 +117,7 @@ TEST_F(Cache, DropsTheBlocksThatAWriteTouches) {
               {0x102, 0x200, true}};
   for (const auto& row : rows) {
     cache.flush();
-    guest.translate(code + 0x100);
+    translate_exactly(code + 0x100, 3);
     EXPECT_EQ(cache.drop(frame, row.first, row.last), row.touches) << row.first << " " << row.last;
     EXPECT_EQ(cache.find(code + 0x100).has_value(), !row.touches);
     EXPECT_FALSE(cache.drop(frame + 1, 0, page_mask));
@@ -121,7 +126,7 @@ TEST_F(Cache, DropsTheBlocksThatAWriteTouches) {
 
 TEST_F(Cache, ADroppedBlockSaysWhereToGoOn) {
   guest.put(code, {0x40, 0xf4});
-  const std::uint32_t start = guest.translate(code).start;
+  const std::uint32_t start = translate_exactly(code, 2).start;
   const std::uint32_t generation = cache.generation();
   EXPECT_TRUE(cache.drop(frame, 0, 0));
   EXPECT_NE(cache.generation(), generation);
@@ -307,7 +312,7 @@ TEST_F(Cache, AgreesWithAModelUnderRandomUse) {
         return entry.second.first <= eip + length && eip < entry.second.end;
       });
       const std::uint32_t before = cache.generation();
-      const auto made = guest.translate(eip);
+      const auto made = translate_exactly(eip, length + 1);
       if (cache.generation() != before) model.clear();
       const std::uint32_t in_page = page_size - (eip & page_mask);
       const std::uint32_t bytes = std::min(length + 1, in_page);

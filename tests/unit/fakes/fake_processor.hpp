@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <functional>
 #include <vector>
 
 #include "monitor/processor.hpp"
@@ -12,6 +12,7 @@ namespace undercroft::test {
 class FakeProcessor final : public Processor {
  public:
   HostLinear window{0xffc00000};
+  std::vector<HostLinear> window_moves{};
   std::vector<HostPhysical> roots_loaded{};
   unsigned full_flushes = 0;
   std::vector<HostLinear> pages_flushed{};
@@ -21,14 +22,20 @@ class FakeProcessor final : public Processor {
     return view == View::kernel ? 0x00007003 : 0x00008003;
   }
 
-  void enter(GuestContext&) override {}
+  // What the guest does when it is entered: a trap.
+  std::function<void(GuestContext&)> guest = [](GuestContext&) {};
+
+  void enter(GuestContext& context) override { guest(context); }
   void load_root(HostPhysical root) override { roots_loaded.push_back(root); }
   HostPhysical monitor_root() const override { return HostPhysical(0x9000); }
   void flush_page(HostLinear page) override { pages_flushed.push_back(page); }
   void flush_all() override { ++full_flushes; }
   HostLinear window_base() const override { return window; }
   std::uint32_t window_entry(View view) const override { return window_entry_of(view); }
-  void move_window(HostLinear base) override { window = base; }
+  void move_window(HostLinear base) override {
+    window = base;
+    window_moves.push_back(base);
+  }
   std::span<std::uint64_t, 8192> gdt_image(View view) override {
     return image(static_cast<unsigned>(view));
   }

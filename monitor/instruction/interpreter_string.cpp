@@ -124,8 +124,9 @@ Guarded<Done> repeat(StringRun& run, bool compares, F iteration) {
 }  // namespace
 
 Guarded<Done> string(Execution& x) {
-  const unsigned width = x.instruction.memory_width != 0 ? x.instruction.memory_width
-                                                         : x.instruction.operands[0].width;
+  // OUTS has the port first.
+  const bool is_output = x.instruction.operation == Operation::outs;
+  const unsigned width = x.instruction.operands[is_output ? 1 : 0].width;
   StringRun run{x, width, x.flag(eflags::direction) ? 0 - width : width};
   switch (x.instruction.operation) {
     case Operation::movs:

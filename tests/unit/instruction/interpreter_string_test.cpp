@@ -174,6 +174,27 @@ TEST(InterpreterString, PortsByString) {
             (std::vector<std::string>{"in 1f0 4", "in 1f0 4", "out 1f0 2 beef"}));
 }
 
+TEST(InterpreterString, OutsHasTheWidthOfItsMemory) {
+  struct {
+    std::initializer_list<int> code;
+    unsigned step;
+    const char* call;
+  } const cases[] = {
+      {{0x6e}, 1, "out 1f0 1 78"},
+      {{0x66, 0x6f}, 2, "out 1f0 2 5678"},
+      {{0x6f}, 4, "out 1f0 4 12345678"},
+  };
+  for (const auto& c : cases) {
+    Machine machine = string_machine(0);
+    machine[Register::edx] = 0x1f0;
+    machine.memory.put16(source, 0x5678);
+    machine.memory.put16(source + 2, 0x1234);
+    EXPECT_TRUE(retired(machine.run(c.code)));
+    EXPECT_EQ(machine[Register::esi], source + c.step);
+    EXPECT_EQ(machine.environment.calls, std::vector<std::string>{c.call});
+  }
+}
+
 TEST(InterpreterString, InsReadsNoPortIfTheWriteWouldFault) {
   Machine machine = string_machine(1);
   machine.memory.page(destination).writable = false;

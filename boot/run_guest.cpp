@@ -107,6 +107,18 @@ void fill_pool(Console& out, FramePool& pool, const BootInformation& information
   }
 }
 
+// The guest has been loaded from them: whole frames go back to the pool.
+void free_modules(FramePool& pool, const BootInformation& information) {
+  for (unsigned i = 0; i < information.module_count; ++i) {
+    const BootModule& module = information.modules[i];
+    HostPhysical frame = module.start;
+    if (frame.page_offset() != 0) frame = frame.page() + page_size;
+    for (; frame < module.end && module.end - frame >= page_size; frame += page_size) {
+      if (frame.value() >= megabyte) pool.free(frame);
+    }
+  }
+}
+
 std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Options& options) {
   const std::uint64_t free = std::uint64_t{pool.free_frames()} * page_size;
   const std::uint64_t available = free > kept_for_monitor ? free - kept_for_monitor : 0;
@@ -189,6 +201,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     refuse(machine, "mem", "not enough machine memory");
   }
   const Vcpu start = load(machine, vm, slots, information, ram_bytes);
+  free_modules(pool, information);
 
   MachineInput input(machine);
   const MonitorOptions monitor_options{

@@ -33,7 +33,7 @@ void Monitor::run_in_cache(std::uint32_t address) {
   while (next == Next::resume) {
     enter_view(View::kernel);
     ++statistics_.translated_entries;
-    processor_.enter(context_);
+    enter_processor(View::kernel);
     next = kernel_trap();
   }
 }
@@ -48,8 +48,8 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   const auto frame = watch_code(linear);
   if (!frame) return std::nullopt;
   const std::uint32_t in_page = page_size - (eip & page_mask);
-  // engine=interpret comes here for one instruction that only the processor can run.
-  const unsigned most = options_.interpret_kernel ? 1 : TranslationCache::usual_instructions;
+  // The interpreter comes here for one instruction that only the processor can run.
+  const unsigned most = interprets_kernel() ? 1 : TranslationCache::usual_instructions;
   const auto made =
       cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page, most);
   if (!made.crosses) return made.start;
@@ -206,7 +206,7 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
     point.eip = context_.ecx;
     point.state = PointState::borrowed_eax_ecx;
   }
-  if (stepping_ || options_.interpret_kernel) {  // a boundary at last, or one step was all
+  if (stepping_ || interprets_kernel()) {  // a boundary at last, or one step was all
     save_kernel_context(point);
     return Next::leave;
   }

@@ -9,6 +9,9 @@ namespace {
 constexpr std::uint32_t dr6_single_step = 1u << 14;
 constexpr std::uint32_t dr6_task_switch = 1u << 15;
 
+// Interpreted instructions between two looks at the host's interrupts.
+constexpr unsigned instructions_per_poll = 128;
+
 }  // namespace
 
 Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
@@ -42,6 +45,7 @@ RunEnd Monitor::run(const Vcpu& start) {
   while (!end_) {
     service();
     if (end_) break;
+    if (window_suspect_) keep_window_clear();
     switch (engine()) {
       case Engine::direct:
         run_directly();
@@ -66,7 +70,7 @@ Monitor::Engine Monitor::engine() {
       vcpu_.interrupt_shadow != InterruptShadow::none && vm_.pc.interrupt_pending();
   if (held_back) return Engine::interpret;
   if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
-  return can_translate() && !options_.interpret_kernel ? Engine::translate : Engine::interpret;
+  return can_translate() && !interprets_kernel() ? Engine::translate : Engine::interpret;
 }
 
 bool Monitor::can_translate() const {
@@ -169,6 +173,7 @@ void Monitor::inject(const Event& event) {
 }
 
 void Monitor::interpret_one(const Exception* hardware) {
+  trace_.record_interpreted(vcpu_);
   const StepOutcome outcome = interpreter_.step(vcpu_);
   segments_exact_ = false;
   if (outcome.instruction)
@@ -178,6 +183,7 @@ void Monitor::interpret_one(const Exception* hardware) {
     case StepOutcome::Kind::unfinished:
     case StepOutcome::Kind::halted:
       ++statistics_.interpreted;
+      poll_interrupts(outcome.kind == StepOutcome::Kind::unfinished);
       if (outcome.single_step) inject(Event::debug(dr6_single_step));
       if (outcome.task_trap) inject(Event::debug(dr6_task_switch));
       return;
@@ -192,6 +198,23 @@ void Monitor::interpret_one(const Exception* hardware) {
     case StepOutcome::Kind::unsupported:
       return end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
   }
+}
+
+// The monitor runs with the host's interrupts off, and a guest that is interpreted may never enter
+// the processor.
+void Monitor::poll_interrupts(bool long_instruction) {
+  if (!long_instruction && ++poll_countdown_ < instructions_per_poll) return;
+  poll_countdown_ = 0;
+  if (!processor_.poll_interrupts()) return;
+  attention_ = true;
+  alarm_ = 0;  // perhaps it was the alarm
+}
+
+// Runs the guest on the processor until it traps.
+void Monitor::enter_processor(View view) {
+  const std::uint64_t start = processor_.time_stamp();
+  processor_.enter(context_);
+  statistics_.ticks[static_cast<unsigned>(view)] += processor_.time_stamp() - start;
 }
 
 Exception Monitor::hardware_exception() const {

@@ -89,6 +89,9 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void interpret_one(const Exception* hardware = nullptr);
   void run_natively(const Instruction&);
   bool can_translate() const;
+  bool interprets_kernel() const { return options_.interpret_kernel || window_crowded_; }
+  void poll_interrupts(bool long_instruction);
+  void enter_processor(View);
 
   // Kernel view.
   void run_translated();
@@ -122,7 +125,14 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
 
   // The window.
   bool migrate_window();
-  bool slot_is_free(unsigned slot);
+  bool migrate_window_below(unsigned slot);
+  void hop_window();
+  void move_window(HostLinear base);
+  bool slot_is_unmapped(unsigned slot) const;
+  bool slot_has_memory(unsigned slot) const;
+  bool answers(const Walk&) const;
+  void keep_window_clear();
+  void note_window_tables();
 
   // Address spaces and code.
   void enter_view(View);
@@ -158,14 +168,11 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void written(GuestPhysical, unsigned bytes) override;
 
   // A page table has been written: the software TLB is stale, and the descriptor tables may be
-  // elsewhere.
+  // elsewhere, or the window's slot in use.
   class TableWrites final : public WriteWatcher {
    public:
     explicit TableWrites(Monitor& monitor) : monitor_(monitor) {}
-    void written(GuestPhysical, unsigned) override {
-      monitor_.linear_.flush();
-      monitor_.tables_written_ = true;
-    }
+    void written(GuestPhysical, unsigned) override;
 
    private:
     Monitor& monitor_;
@@ -208,6 +215,15 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   bool stepping_ = false;        // TF is set to reach the next boundary
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;
+  unsigned hops_ = 0;
+  unsigned poll_countdown_ =
+      0;  // interpreted instructions until the host's interrupts get a chance
+
+  // The window's slot and the guest's tables for it.
+  static constexpr std::uint32_t no_table = ~0u;
+  bool window_suspect_ = true;   // they may have changed since keep_window_clear looked
+  bool window_crowded_ = false;  // the guest uses every slot
+  std::array<std::uint32_t, 2> window_tables_{no_table, no_table};  // page numbers
 
   // The segment caches that the kernel view's descriptors were made from.
   std::array<DescriptorCache, 6> kernel_segments_{};

@@ -34,6 +34,7 @@ void Monitor::use_address_space() {
   paging_mode_ = paging.mode;
   shadow_.use(paging, vcpu_.cr0 & cr0::write_protect);
   view_.reset();
+  window_suspect_ = true;
 }
 
 void Monitor::paging_changed(const Vcpu&) {

@@ -15,13 +15,14 @@ Monitor::FaultResult Monitor::handle_page_fault(View view, Exception& to_inject)
   const PageFaultCause cause = classify(gather_facts(address, view, walk));
   ++statistics_.page_faults[static_cast<unsigned>(cause)];
 
-  if (options_.window_hop != 0 && --hop_countdown_ == 0) {
-    hop_countdown_ = options_.window_hop;
-    migrate_window();
-  }
   if (cause == PageFaultCause::descriptor_accessed) {
     return descriptor_accessed(HostLinear(address.value())) ? FaultResult::resumed
                                                             : FaultResult::emulate;
+  }
+  // From here on nothing depends on where the window was at the fault.
+  if (options_.window_hop != 0 && --hop_countdown_ == 0) {
+    hop_countdown_ = options_.window_hop;
+    hop_window();
   }
   switch (action_of(cause)) {
     case FaultAction::inject:
@@ -30,7 +31,8 @@ Monitor::FaultResult Monitor::handle_page_fault(View view, Exception& to_inject)
     case FaultAction::emulate:
       return FaultResult::emulate;
     case FaultAction::migrate:
-      return migrate_window() ? FaultResult::resumed : FaultResult::emulate;
+      keep_window_clear();
+      return window_crowded_ ? FaultResult::emulate : FaultResult::resumed;
     case FaultAction::restore:
       if (!vm_.memory.restore(walk.address.page())) {
         end_run(RunEnd::Kind::stopped, "no machine frame is left for the guest's memory");

@@ -92,6 +92,8 @@ class Processor {
   // (clamped to what the timer can do: at least 1 us, at most about 50 ms).
   virtual void acknowledge_interrupt(unsigned line) = 0;
   virtual void wait_for_interrupt() = 0;
+  // Lets the host interrupts in that wait, and handles them; whether there was one.
+  virtual bool poll_interrupts() = 0;
   virtual void set_alarm(std::uint64_t nanoseconds) = 0;
 
  protected:

@@ -47,7 +47,7 @@ void Monitor::run_directly() {
   while (next == Next::resume) {
     enter_view(View::user);
     ++statistics_.direct_entries;
-    processor_.enter(context_);
+    enter_processor(View::user);
     next = user_trap();
   }
 }

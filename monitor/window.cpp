@@ -1,4 +1,9 @@
-// Moving the window out of the guest's way (design section 2).
+// Moving the window out of the guest's way (design section 2): which slots are free, when the guest
+// begins to use the window's, and what happens if it uses all of them.
+//
+// Accesses to the window's supervisor pages fault and are seen there; those to its user pages in
+// the kernel view do not. So the window has to be out of the way before kernel code runs, and where
+// it cannot be, kernel code is interpreted.
 #include "monitor.hpp"
 #include "window_layout.hpp"
 
@@ -7,32 +12,130 @@ namespace {
 
 constexpr unsigned slots = 1024;
 
+// How far the entry reaches that ended the walk.
+std::uint32_t bytes_of(const Walk& walk, PagingMode mode) {
+  if (walk.mapped()) return walk.page_bytes;
+  switch (walk.level) {
+    case WalkLevel::pointer_table:
+      return window::size;  // and further
+    case WalkLevel::directory:
+      return mode == PagingMode::pae ? window::size / 2 : window::size;
+    case WalkLevel::table:
+    case WalkLevel::no_tables:
+      break;
+  }
+  return page_size;
+}
+
 }  // namespace
 
-// To the nearest free slot below, going round. False: no slot is free, and the window stays.
+// To the nearest free slot below. False: no slot is free, and the window stays.
 bool Monitor::migrate_window() {
-  const HostLinear old = processor_.window_base();
-  const unsigned start = old.value() >> 22;
-  for (unsigned distance = 1; distance < slots; ++distance) {
-    const unsigned slot = (start - distance) % slots;
-    if (slot == 0 || !slot_is_free(slot)) continue;
-    const HostLinear base(slot << 22);
-    shadow_.map_window_at(base);
-    processor_.move_window(base);
-    shadow_.unmap_window_at(old);
-    view_.reset();
-    ++statistics_.migrations;
-    return true;
+  return migrate_window_below(processor_.window_base().value() >> 22);
+}
+
+// The search goes round, and once more for what takes longer to see.
+bool Monitor::migrate_window_below(unsigned start) {
+  const unsigned here = processor_.window_base().value() >> 22;
+  for (const bool thorough : {false, true}) {
+    for (unsigned distance = 1; distance < slots; ++distance) {
+      const unsigned slot = (start - distance) % slots;
+      if (slot == 0 || slot == here) continue;
+      if (thorough ? slot_has_memory(slot) : !slot_is_unmapped(slot)) continue;
+      move_window(HostLinear(slot << 22));
+      return true;
+    }
   }
   return false;
 }
 
-// Free: the guest maps nothing there, or only what is not memory.
-bool Monitor::slot_is_free(unsigned slot) {
+// window=hop:N. A few slots by turns: an emulator that translates, such as QEMU, begins anew with
+// the monitor's code at each place it has not met yet, which takes longer than all the rest.
+void Monitor::hop_window() {
+  constexpr unsigned places = 8;
+  const bool again = ++hops_ % places == 0;
+  if (again ? migrate_window_below(0) : migrate_window()) note_window_tables();
+}
+
+void Monitor::move_window(HostLinear base) {
+  const HostLinear old = processor_.window_base();
+  shadow_.map_window_at(base);
+  processor_.move_window(base);
+  shadow_.unmap_window_at(old);
+  view_.reset();
+  window_crowded_ = false;
+  ++statistics_.migrations;
+}
+
+// Whether the guest's directory has nothing there, by the tables as they are now.
+bool Monitor::slot_is_unmapped(unsigned slot) const {
+  for (const std::uint32_t half : {0u, window::size / 2}) {  // PAE has an entry for each
+    const Walk walk = linear_.walk(GuestLinear(slot << 22) + half);
+    const bool nothing =
+        walk.level == WalkLevel::no_tables
+            ? vm_.table.entry(walk.address).kind == FrameKind::absent
+            : walk.result == WalkResult::not_present && walk.level != WalkLevel::table;
+    if (!nothing) return false;
+    if (paging_mode_ != PagingMode::pae) break;
+  }
+  return true;
+}
+
+// Whether anything that answers is mapped there, memory or a device.
+bool Monitor::slot_has_memory(unsigned slot) const {
   const GuestLinear base(slot << 22);
-  if (!vcpu_.paging()) return !is_memory(vm_.table.entry(GuestPhysical(base.value())).kind);
-  const Walk walk = linear_.walk(base);
-  return walk.result == WalkResult::not_present && walk.level == WalkLevel::directory;
+  for (std::uint32_t offset = 0; offset < window::size;) {
+    const Walk walk = linear_.walk(base + offset);
+    // A large page may begin with memory and end with none, but not the other way round.
+    if (answers(walk)) return true;
+    if (!vcpu_.paging()) break;  // likewise
+    offset += bytes_of(walk, paging_mode_);
+  }
+  return false;
+}
+
+bool Monitor::answers(const Walk& walk) const {
+  return walk.mapped() && !walk.above_4_gb &&
+         vm_.table.entry(walk.address).kind != FrameKind::absent;
+}
+
+// Before the guest runs on: it may have begun to use the window's slot.
+void Monitor::keep_window_clear() {
+  window_suspect_ = false;
+  const unsigned slot = processor_.window_base().value() >> 22;
+  const bool wanted = !slot_is_unmapped(slot) && slot_has_memory(slot);
+  const bool crowded = wanted && !migrate_window();
+  if (crowded && !window_crowded_) {
+    ++statistics_.crowded;
+    flush_code(CodeFlush::address_space);  // no chain may go on in the cache
+  }
+  window_crowded_ = crowded;
+  note_window_tables();
+}
+
+// The directory has a shadow and is watched for it; a page table for the window's slot has none.
+void Monitor::note_window_tables() {
+  const Walk walk = linear_.walk(GuestLinear(processor_.window_base().value()));
+  window_tables_ = {no_table, no_table};
+  for (unsigned i = 0; i < walk.entry_count; ++i) {
+    window_tables_[i] = walk.entries[i].address.page_number();
+  }
+  shadow_.watch_also(window_tables_[1]);
+}
+
+// A page table has been written: perhaps memory appears in the window's slot. Where no slot was
+// free, any change of the directory may free one.
+void Monitor::TableWrites::written(GuestPhysical address, unsigned) {
+  Monitor& m = monitor_;
+  m.linear_.flush();
+  m.tables_written_ = true;
+  const std::uint32_t page = address.page_number();
+  if (page == m.window_tables_[0]) {
+    m.window_suspect_ = true;
+  } else if (page == m.window_tables_[1] && !m.window_crowded_) {
+    const PageEntry entry(m.vm_.memory.read_entry(GuestPhysical(address.value() & ~3u)));
+    m.window_suspect_ |= entry.present();
+  }
 }
 
 }  // namespace undercroft

@@ -131,6 +131,11 @@ function halt_until_interrupt
   hlt
   cli
   ret
+function allow_interrupts
+  sti
+  nop
+  cli
+  ret
 function halt_for_ever
   cli
 1:

@@ -40,6 +40,7 @@ void load_task_register(std::uint16_t selector);
 
 // STI, HLT, CLI: returns after one interrupt has been handled.
 void halt_until_interrupt();
+void allow_interrupts();  // for one instruction
 [[noreturn]] void halt_for_ever();
 }
 

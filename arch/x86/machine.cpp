@@ -114,9 +114,16 @@ void Machine::acknowledge_interrupt(unsigned line) {
   if (line == Serial::irq) serial_.handle_interrupt();
   if (line == Keyboard::irq) keyboard_.handle_interrupt();
   interrupts_.end(line);
+  interrupts_handled_ = interrupts_handled_ + 1;
 }
 
 void Machine::wait_for_interrupt() { halt_until_interrupt(); }
+
+bool Machine::poll_interrupts() {
+  const std::uint32_t before = interrupts_handled_;
+  allow_interrupts();
+  return interrupts_handled_ != before;
+}
 
 void Machine::write(std::string_view text) {
   serial_.write(text);

@@ -37,6 +37,7 @@ class Machine final : public Processor, public Console {
   CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) override;
   void acknowledge_interrupt(unsigned line) override;
   void wait_for_interrupt() override;
+  bool poll_interrupts() override;
   void set_alarm(std::uint64_t nanoseconds) override { timer_.set_alarm(nanoseconds); }
 
   void write(std::string_view text) override;
@@ -59,7 +60,8 @@ class Machine final : public Processor, public Console {
   Screen screen_;
   HostLinear base_ = HostPaging::default_base;
   std::uint32_t cr0_ = 0, cr4_ = 0;  // what the registers hold
-  std::uint32_t cr4_offered_ = 0;    // of the bits that a guest may have, those the processor knows
+  std::uint32_t interrupts_handled_ = 0;
+  std::uint32_t cr4_offered_ = 0;  // of the bits that a guest may have, those the processor knows
 };
 
 // Trap handlers have no other way to find it.

@@ -24,13 +24,15 @@ struct Statistics {
   std::array<std::uint64_t, 32> injected{};                 // by vector
   std::array<std::uint64_t, 2> code_flushes{};              // by CodeFlush
   std::uint64_t interpreted = 0;                            // instructions
-  std::uint64_t translated_entries = 0;                     // entries into the cache
-  std::uint64_t direct_entries = 0;                         // entries into user code
+  std::array<std::uint64_t, 2> ticks{};  // of the time stamp counter in the guest, by view
+  std::uint64_t translated_entries = 0;  // entries into the cache
+  std::uint64_t direct_entries = 0;      // entries into user code
   std::uint64_t delivered_interrupts = 0;
   std::uint64_t steps = 0;  // single steps to a boundary
   std::uint64_t root_loads = 0;
   std::uint64_t descriptor_writes = 0;
   std::uint64_t migrations = 0;
+  std::uint64_t crowded = 0;       // times no slot was free for the window
   std::uint64_t guest_faults = 0;  // page faults taken while the guest ran
   std::uint64_t idle = 0;          // times the processor was halted for the guest
 };

@@ -27,6 +27,19 @@ void Trace::print(Console& out, const TranslationCache& cache) const {
     if (entry.vector == 14) undercroft::print(out, " address {x8}", entry.address);
     out.write("\n");
   }
+  print_interpreted(out);
+}
+
+void Trace::print_interpreted(Console& out) const {
+  constexpr unsigned in_a_line = 4;
+  const std::uint32_t count =
+      next_interpreted_ < interpreted_.size() ? next_interpreted_ : interpreted_.size();
+  undercroft::print(out, "  last {} instructions interpreted, newest last:", count);
+  for (std::uint32_t n = 0; n < count; ++n) {
+    const Interpreted& at = interpreted_[(next_interpreted_ - count + n) % interpreted_.size()];
+    undercroft::print(out, "{}{x4}:{x8}", n % in_a_line == 0 ? "\n    " : "  ", at.cs, at.eip);
+  }
+  out.write("\n");
 }
 
 }  // namespace undercroft

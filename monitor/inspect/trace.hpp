@@ -1,5 +1,5 @@
-// The last traps of a guest, in a ring: cheap enough to be always on, and what a report shows
-// first.
+// The last traps of a guest and its last interpreted instructions, in rings: cheap enough to be
+// always on, and what a report shows first.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 #include "../ports.hpp"
 #include "../processor.hpp"
 #include "../translate/cache.hpp"
+#include "../vcpu.hpp"
 
 namespace undercroft {
 
@@ -30,12 +31,26 @@ class Trace {
                                            context.fault_address,
                                            context.esp};
   }
+  // An instruction that the interpreter is about to run.
+  void record_interpreted(const Vcpu& vcpu) {
+    interpreted_[next_interpreted_++ % interpreted_.size()] = {vcpu[Segment::cs].selector,
+                                                               vcpu.eip};
+  }
   // Cache addresses are shown with the guest address they stand for, as the cache is now.
   void print(Console&, const TranslationCache&) const;
 
  private:
+  struct Interpreted {
+    std::uint16_t cs = 0;
+    std::uint32_t eip = 0;
+  };
+
+  void print_interpreted(Console&) const;
+
   std::array<TraceEntry, 64> entries_{};
   std::uint32_t next_ = 0;
+  std::array<Interpreted, 32> interpreted_{};
+  std::uint32_t next_interpreted_ = 0;
 };
 
 }  // namespace undercroft

@@ -330,13 +330,27 @@ void ShadowPaging::release(unsigned number) {
   *place = table.next_in_bucket;
   flush_due_ = true;
 
-  if (!table.key.from_guest_table()) return;
-  for (unsigned other = buckets_[bucket(table.key.frame)]; other != 0;
+  if (table.key.from_guest_table()) unwatch_unless_needed(table.key.frame);
+}
+
+void ShadowPaging::unwatch_unless_needed(std::uint32_t frame) {
+  if (frame == also_watched_) return;
+  for (unsigned other = buckets_[bucket(frame)]; other != 0;
        other = tables_[other].next_in_bucket) {
     const ShadowKey& key = tables_[other].key;
-    if (key.frame == table.key.frame && key.from_guest_table()) return;
+    if (key.frame == frame && key.from_guest_table()) return;
   }
-  memory_.table().unwatch(GuestPhysical::of_page(table.key.frame), Watcher::page_table);
+  memory_.table().unwatch(GuestPhysical::of_page(frame), Watcher::page_table);
+}
+
+void ShadowPaging::watch_also(std::uint32_t frame) {
+  if (frame == also_watched_) return;
+  const std::uint32_t before = also_watched_;
+  also_watched_ = frame;
+  if (before != ~0u) unwatch_unless_needed(before);
+  if (frame == ~0u) return;
+  memory_.table().watch(GuestPhysical::of_page(frame), Watcher::page_table);
+  write_protect(GuestPhysical::of_page(frame));
 }
 
 void ShadowPaging::map_window_at(HostLinear base) {

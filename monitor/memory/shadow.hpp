@@ -75,6 +75,9 @@ class ShadowPaging final : public WriteWatcher {
 
   // A watcher has come to the frame: nobody writes it unseen any more.
   void write_protect(GuestPhysical frame);
+  // The frame with this number is watched like a table with a shadow, instead of the one of the
+  // last call; ~0: none.
+  void watch_also(std::uint32_t frame);
   // Takes the frame from every address space.
   void unmap(GuestPhysical frame);
   // A guest's page table or directory has been written.
@@ -122,6 +125,7 @@ class ShadowPaging final : public WriteWatcher {
   bool give_frames(Table&);
   void recycle_one();
   void release(unsigned table);
+  void unwatch_unless_needed(std::uint32_t frame);
   void detach_from_parents(unsigned table);
   // Also the root that the monitor itself runs on must stay.
   bool in_use(unsigned table) const {
@@ -149,6 +153,7 @@ class ShadowPaging final : public WriteWatcher {
   Paging paging_{};
   bool write_protect_ = false;
   bool flush_due_ = false;
+  std::uint32_t also_watched_ = ~0u;
   std::array<unsigned, 2> current_{};  // root by view; 0: not looked up yet
   unsigned loaded_ = 0;
   std::uint32_t tick_ = 0;

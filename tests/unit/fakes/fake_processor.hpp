@@ -48,6 +48,7 @@ class FakeProcessor final : public Processor {
   CpuidLeaf cpuid(std::uint32_t, std::uint32_t) override { return {}; }
   void acknowledge_interrupt(unsigned) override {}
   void wait_for_interrupt() override {}
+  bool poll_interrupts() override { return false; }
   void set_alarm(std::uint64_t) override {}
 
  private:

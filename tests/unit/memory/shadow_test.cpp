@@ -256,6 +256,14 @@ TEST_F(Shadow, ADirectoryEntryTakesItsTableAway) {
   EXPECT_FALSE(shown(linear, View::user).present);
 }
 
+TEST_F(Shadow, ADirectoryEntryThatIsNoLongerTheUsersIsNotShownToHim) {
+  map_page(P | W | U | A, P | W | U | A | D);
+  for (const View view : views) ASSERT_TRUE(access(linear, view, true));
+  set_directory(1, table.value() | P | W | A);  // nothing but U has changed
+  EXPECT_FALSE(shown(linear, View::user).present);
+  check_root(View::kernel);
+}
+
 TEST_F(Shadow, TablesAreSharedBetweenAddressSpaces) {
   map_page(P | W | U | A, P | W | U | A | D);
   ASSERT_TRUE(access(linear, View::kernel, true));

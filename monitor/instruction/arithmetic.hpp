@@ -105,8 +105,8 @@ constexpr Outcome rotate_right(std::uint32_t a, unsigned count, unsigned width) 
                      flag((value << 1 ^ value) & sign_bit(width), eflags::overflow)};
 }
 
-// Rotates through carry go round in width + 1 bits; a full turn leaves value and CF as they were (OF,
-// undefined, follows the rule all the same).
+// Rotates through carry go round in width + 1 bits; a full turn leaves value and CF as they were
+// (OF, undefined, follows the rule all the same).
 constexpr Outcome rotate_left_through_carry(std::uint32_t a, bool carry, unsigned count,
                                             unsigned width) {
   const unsigned turn = count % (bits(width) + 1);

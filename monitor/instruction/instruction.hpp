@@ -97,9 +97,9 @@ enum class OperandKind : std::uint8_t {
 
 struct Operand {
   OperandKind kind = OperandKind::none;
-  // Bytes, of the form at hand (MOV r/m,Sreg and SMSW: 2 in memory, the operand size in a register):
-  // 1, 2, 4; 6 or 4 for a far pointer in memory; 8 for CMPXCHG8B; 8 or 4 for BOUND; 0 where only
-  // the address counts (LEA, INVLPG) or nothing does.
+  // Bytes, of the form at hand (MOV r/m,Sreg and SMSW: 2 in memory, the operand size in a
+  // register): 1, 2, 4; 6 or 4 for a far pointer in memory; 8 for CMPXCHG8B; 8 or 4 for BOUND; 0
+  // where only the address counts (LEA, INVLPG) or nothing does.
   std::uint8_t width = 0;
   constexpr bool operator==(const Operand&) const = default;
 };

@@ -17,7 +17,8 @@ enum class Privilege : std::uint8_t { supervisor, user };
 
 class LinearMemory {
  public:
-  // size is 1, 2 or 4 bytes; an access may cross a page. Nothing is changed if an error is returned.
+  // size is 1, 2 or 4 bytes; an access may cross a page. Nothing is changed if an error is
+  // returned.
   virtual Guarded<std::uint32_t> read(GuestLinear address, unsigned size, Privilege) = 0;
   virtual Guarded<Done> write(GuestLinear address, std::uint32_t value, unsigned size,
                               Privilege) = 0;

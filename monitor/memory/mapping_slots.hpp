@@ -1,6 +1,6 @@
 // Machine frames reached from the monitor through the window's mapping slots: a direct-mapped cache
-// by frame (design section 2). A frame is used only through a MappedFrame, which pins its slot for as
-// long as it lives, so that no pointer outlives its mapping.
+// by frame (design section 2). A frame is used only through a MappedFrame, which pins its slot for
+// as long as it lives, so that no pointer outlives its mapping.
 #pragma once
 
 #include <array>

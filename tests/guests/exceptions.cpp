@@ -72,14 +72,10 @@ step_end:    ret
 2:           ret
 .fill 16, 1, 0x90
 )");
-#define CODE(name) extern "C" char name[];
-CODE(e_divide)
-CODE(e_overflow)
-CODE(e_int3)
-CODE(e_into) CODE(e_bound) CODE(e_ud2) CODE(e_lock) CODE(e_int_99) CODE(e_cr8) CODE(e_long)
-    CODE(e_flags) CODE(step_begin)
+extern "C" char e_divide[], e_overflow[], e_int3[], e_into[], e_bound[], e_ud2[], e_lock[],
+    e_int_99[], e_cr8[], e_long[], e_flags[], step_begin[];
 
-        Trap run(const char* code) {
+Trap run(const char* code) {
   return attempt([=] { asm volatile("call *%0" : : "r"(code) : "eax", "ecx", "edx", "memory"); });
 }
 void report(const char* name, const char* code) {

@@ -131,19 +131,14 @@ sysexit_now: mov $u_syscall, %edx
              sysexit
 )");
 
-#define CODE(name) extern "C" char name[];
-CODE(u_syscall)
-CODE(u_sum)
-CODE(u_sysenter)
-CODE(u_cli)
-CODE(u_sti) CODE(u_hlt) CODE(u_lgdt) CODE(u_lidt) CODE(u_lldt) CODE(u_ltr) CODE(u_lmsw) CODE(u_clts)
-    CODE(u_to_cr0) CODE(u_from_cr0) CODE(u_from_cr3) CODE(u_to_cr4) CODE(u_from_dr7) CODE(u_to_dr0)
-        CODE(u_invlpg) CODE(u_invd) CODE(u_wbinvd) CODE(u_rdmsr) CODE(u_wrmsr) CODE(u_in)
-            CODE(u_out) CODE(u_outw) CODE(u_rep_outs) CODE(u_int_21) CODE(u_int3) CODE(u_into)
-                CODE(u_bound) CODE(u_ud2) CODE(u_divide) CODE(u_popf) CODE(u_step) CODE(u_ds_kernel)
-                    CODE(u_ss_kernel) CODE(u_jump) CODE(u_lar) CODE(u_verr) CODE(u_touch)
-                        CODE(u_gate) CODE(u_iret) CODE(u_iret_up) CODE(gate_entry)
-                            CODE(sysexit_now) extern "C" char sysenter_entry[];
+extern "C" char u_syscall[], u_sum[], u_sysenter[], u_cli[], u_sti[], u_hlt[], u_lgdt[], u_lidt[],
+    u_lldt[], u_ltr[], u_lmsw[], u_clts[], u_to_cr0[], u_from_cr0[], u_from_cr3[], u_to_cr4[],
+    u_from_dr7[], u_to_dr0[], u_invlpg[], u_invd[], u_wbinvd[], u_rdmsr[], u_wrmsr[], u_in[],
+    u_out[], u_outw[], u_rep_outs[], u_int_21[], u_int3[], u_into[], u_bound[], u_ud2[], u_divide[],
+    u_popf[], u_step[], u_ds_kernel[], u_ss_kernel[], u_jump[], u_lar[], u_verr[], u_touch[],
+    u_gate[], u_iret[], u_iret_up[], gate_entry[], sysexit_now[];
+
+extern "C" char sysenter_entry[];
 
 Trap user_run(const char* code, u32 eflags = 2) {
   UserState state;

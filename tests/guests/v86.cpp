@@ -127,15 +127,12 @@ struct V86State {
 };
 extern "C" [[noreturn]] void enter_v86(const V86State*);
 
-#define CODE(name) extern "C" char name[];
-CODE(v_begin)
-CODE(v_done)
-CODE(v_sum) CODE(v_segments) CODE(v_wide) CODE(v_strings) CODE(v_far) CODE(v_cli) CODE(v_sti)
-    CODE(v_pushf) CODE(v_popf) CODE(v_iret) CODE(v_int_21) CODE(v_int3) CODE(v_in) CODE(v_out)
-        CODE(v_hlt) CODE(v_lgdt) CODE(v_lldt) CODE(v_sldt) CODE(v_lar) CODE(v_cr0) CODE(v_clts)
-            CODE(v_smsw) CODE(v_ud2) CODE(v_divide) CODE(v_absent) CODE(v_limit) CODE(v_end)
+extern "C" char v_begin[], v_done[], v_sum[], v_segments[], v_wide[], v_strings[], v_far[], v_cli[],
+    v_sti[], v_pushf[], v_popf[], v_iret[], v_int_21[], v_int3[], v_in[], v_out[], v_hlt[],
+    v_lgdt[], v_lldt[], v_sldt[], v_lar[], v_cr0[], v_clts[], v_smsw[], v_ud2[], v_divide[],
+    v_absent[], v_limit[], v_end[];
 
-                Trap run(const char* code, u32 flags_set) {
+Trap run(const char* code, u32 flags_set) {
   const V86State state = {static_cast<u32>(code - v_begin), 2 | vm_flag | flags_set};
   return attempt([&] { enter_v86(&state); });
 }

@@ -17,7 +17,9 @@ constexpr std::uint32_t shared_flags =
 // Guest code looked at for one trace.
 constexpr std::uint32_t longest_fetch = 320;
 
-constexpr bool is_boundary(const CachePoint& point) { return point.state == PointState::boundary; }
+constexpr bool is_boundary(const CachePoint& point) {
+  return point.state == PointState::boundary || point.state == PointState::shadowed;
+}
 
 }  // namespace
 
@@ -183,7 +185,7 @@ Monitor::Next Monitor::kernel_trap() {
 Monitor::Next Monitor::interrupted_in_cache() {
   const auto point = cache_.point_at(context_.eip);
   if (point && is_boundary(*point)) {
-    save_kernel_context(*point);
+    save_kernel_context(*point);  // with the shadow of STI, if it stands there
     return Next::leave;
   }
   ++statistics_.steps;
@@ -263,6 +265,7 @@ void Monitor::kernel_exception() {
 
 // An instruction that only the processor can run, met by the interpreter.
 void Monitor::run_natively(const Instruction&) {
+  if (vcpu_.cpl == 3 && direct_execution_is_exact()) return step_directly();
   if (!can_translate()) {
     return end_run(RunEnd::Kind::stopped, "an x87 or SSE instruction outside flat kernel code");
   }

@@ -21,7 +21,8 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
       vm_(f.vm),
       options_(options),
       linear_(vcpu_, f.vm.memory, options.absent),
-      interpreter_(linear_, *this),
+      watched_memory_(vcpu_, linear_),
+      interpreter_(watched_memory_, *this),
       shadow_(f.vm.pool, f.vm.memory, f.processor, *this),
       cache_(f.window, f.window_image, f.vm.memory.slots()),
       descriptors_(f.processor.gdt_image(View::user), f.processor.ldt_image(View::user)),
@@ -62,13 +63,12 @@ RunEnd Monitor::run(const Vcpu& start) {
 }
 
 // Direct execution is for CPL 3, the cache for CPL 0 in flat 32-bit segments with nothing unusual
-// in EFLAGS; the interpreter takes the rest, and the one instruction in an interrupt shadow behind
-// which an interrupt waits.
+// in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt shadow, and
+// everything while a breakpoint is armed.
 Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.virtual_8086()) return Engine::interpret;
-  const bool held_back =
-      vcpu_.interrupt_shadow != InterruptShadow::none && vm_.pc.interrupt_pending();
-  if (held_back) return Engine::interpret;
+  if (breakpoints_armed(vcpu_)) return Engine::interpret;
+  if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
   if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
   return can_translate() && !interprets_kernel() ? Engine::translate : Engine::interpret;
 }
@@ -173,6 +173,10 @@ void Monitor::inject(const Event& event) {
 }
 
 void Monitor::interpret_one(const Exception* hardware) {
+  if (breakpoints_armed(vcpu_) && !(vcpu_.eflags & eflags::resume)) {
+    const GuestLinear address(vcpu_[Segment::cs].base + vcpu_.eip);
+    if (const auto hits = execution_breakpoints(vcpu_, address)) return inject(Event::debug(hits));
+  }
   trace_.record_interpreted(vcpu_);
   const StepOutcome outcome = interpreter_.step(vcpu_);
   segments_exact_ = false;
@@ -184,10 +188,14 @@ void Monitor::interpret_one(const Exception* hardware) {
     case StepOutcome::Kind::halted:
       ++statistics_.interpreted;
       poll_interrupts(outcome.kind == StepOutcome::Kind::unfinished);
-      if (outcome.single_step) inject(Event::debug(dr6_single_step));
+      if (const auto bits =
+              watched_memory_.take_hits() | (outcome.single_step ? dr6_single_step : 0)) {
+        inject(Event::debug(bits));
+      }
       if (outcome.task_trap) inject(Event::debug(dr6_task_switch));
       return;
     case StepOutcome::Kind::exception:
+      watched_memory_.take_hits();
       return inject(Event::of(outcome.exception));
     case StepOutcome::Kind::software_event:
       ++statistics_.interpreted;

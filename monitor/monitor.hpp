@@ -10,6 +10,7 @@
 #include <array>
 #include <optional>
 
+#include "breakpoints.hpp"
 #include "cpu_model.hpp"
 #include "environment.hpp"
 #include "inspect/statistics.hpp"
@@ -88,6 +89,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   // that the processor raised for it, which stands if only the processor can run it.
   void interpret_one(const Exception* hardware = nullptr);
   void run_natively(const Instruction&);
+  void step_directly();
   bool can_translate() const;
   bool interprets_kernel() const { return options_.interpret_kernel || window_crowded_; }
   void poll_interrupts(bool long_instruction);
@@ -195,6 +197,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   Vcpu vcpu_{};
   GuestContext context_{};
   GuestLinearMemory linear_;
+  WatchedMemory watched_memory_;
   Interpreter interpreter_;
   ShadowPaging shadow_;
   TranslationCache cache_;

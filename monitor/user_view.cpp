@@ -52,6 +52,22 @@ void Monitor::run_directly() {
   }
 }
 
+// One instruction of user code, by the processor's single step.
+void Monitor::step_directly() {
+  const bool guest_steps = vcpu_.eflags & eflags::trap;
+  load_user_context();
+  do {
+    context_.eflags |= eflags::trap;
+    enter_view(View::user);
+    processor_.enter(context_);
+    if (context_.vector == static_cast<unsigned>(Vector::debug) && !guest_steps) {
+      context_.eflags &= ~eflags::trap;
+      return save_user_context();
+    }
+  } while (user_trap() == Next::resume);
+  if (!guest_steps) vcpu_.eflags &= ~eflags::trap;
+}
+
 void Monitor::load_user_context() {
   context_.eax = vcpu_[Register::eax];
   context_.ecx = vcpu_[Register::ecx];

@@ -14,6 +14,8 @@ constexpr unsigned longest_block_bytes = 224;
 constexpr unsigned longest_instruction = 15;
 constexpr unsigned sequence_room = 192;
 constexpr unsigned sequence_points = 12;
+constexpr unsigned sequence_exits = 3;
+constexpr unsigned exit_room = 24;
 
 // Flags that POPF and IRET must leave to the monitor when they are set.
 constexpr std::uint32_t unusual_flags = eflags::trap | eflags::iopl | eflags::nested_task |
@@ -83,11 +85,14 @@ class TraceTranslator {
     return true;
   }
 
-  bool full() const {
-    return offset_ >= end_ || trace_.instruction_count >= most_instructions_ ||
-           out_.size() + (exit_count_ + 2) * 24 + sequence_room > trace_.code_capacity ||
-           trace_.point_count + sequence_points > trace_.point_capacity ||
-           trace_.block_count == trace_.block_capacity || exit_count_ + 3 > exits_.size();
+  // No room for the instruction at offset_ and `more` behind it.
+  bool full(unsigned more = 0) const {
+    const unsigned wanted = 1 + more;
+    return offset_ >= end_ || trace_.instruction_count + wanted > most_instructions_ ||
+           out_.size() + exit_count_ * exit_room + wanted * sequence_room > trace_.code_capacity ||
+           trace_.point_count + wanted * sequence_points > trace_.point_capacity ||
+           trace_.block_count == trace_.block_capacity ||
+           exit_count_ + wanted * sequence_exits > exits_.size();
   }
 
   Flow one_instruction() {
@@ -374,6 +379,8 @@ class TraceTranslator {
   // here, and what comes later finds the next boundary by itself.
   Flow set_interrupt_flag() {
     constexpr std::uint8_t jump_size = 5;
+    // The shadow is over the next instruction, which has to be in the same block.
+    if (full(1) || offset_ + instruction_.length >= end_) return exit_to_interpreter();
     point(start_state());
     out_.store_to_page(cpu_page_offset::saved_ecx, Register::ecx);
     point(PointState::borrowed_ecx);
@@ -435,8 +442,8 @@ class TraceTranslator {
     constexpr std::uint8_t jump_size = 5;
     point(start_state());
     out_.store_to_page(cpu_page_offset::saved_ecx, Register::ecx);
-    out_.store_to_page(cpu_page_offset::saved_edx, Register::edx);
     point(PointState::atomic);
+    out_.store_to_page(cpu_page_offset::saved_edx, Register::edx);
     out_.load_stack(Register::ecx, 8);
     point(PointState::borrowed_ecx);
     out_.load_stack(Register::ecx, 0);

@@ -62,7 +62,7 @@ def test_bare_machine(name):
 
 
 # What Undercroft is known not to do yet; a test that passes here fails, and its line goes.
-MISSING = {"breakpoints": "the guest's hardware breakpoints are kept, but not armed"}
+MISSING = {}
 
 
 def twins():

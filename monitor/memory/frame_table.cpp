@@ -55,6 +55,14 @@ bool FrameTable::ensure(GuestPhysical page) {
   return true;
 }
 
+bool FrameTable::make_entries(std::uint64_t bytes) {
+  constexpr std::uint64_t covered = std::uint64_t{entries_per_frame} * page_size;
+  for (std::uint64_t address = 0; address < bytes; address += covered) {
+    if (!ensure(GuestPhysical(static_cast<std::uint32_t>(address)))) return false;
+  }
+  return true;
+}
+
 bool FrameTable::set_frame(GuestPhysical page, FrameKind kind, HostPhysical frame) {
   if (!ensure(page)) return false;
   const MappedFrame mapped = slots_.map(directory_[page.page_number() / entries_per_frame]);

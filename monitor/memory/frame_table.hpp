@@ -26,6 +26,11 @@ class FrameTable {
  public:
   FrameTable(MappingSlots& slots, FramePool& pool) : slots_(slots), pool_(pool) {}
 
+  // Makes the (absent) entries of [0, bytes) at once. Those made one by one lie among the frames
+  // that the guest gets meanwhile, and a machine that has its own memory by need and in large
+  // pieces, such as an emulated one, then has to find all of it at the start.
+  bool make_entries(std::uint64_t bytes);
+
   FrameEntry entry(GuestPhysical) const;
 
   // The machine's address of a guest-physical byte, if memory stands there now.

@@ -98,3 +98,14 @@ TEST_F(FrameTableTest, VersionEndsCachedRights) {
   table.watch(GuestPhysical(0), Watcher::debugger);
   EXPECT_NE(table.version(), given);
 }
+
+TEST_F(FrameTableTest, EntriesMadeAtOnceNeedNoFramesLater) {
+  ASSERT_TRUE(table.make_entries(3 * 0x200000 + 1));
+  EXPECT_EQ(pool.free_frames(), 12u);  // 2 MB for each frame of the table
+  for (const std::uint32_t address : {0u, 0x1ff000u, 0x200000u, 0x7ff000u}) {
+    EXPECT_EQ(table.entry(GuestPhysical(address)).kind, FrameKind::absent);
+    EXPECT_TRUE(table.set_frame(GuestPhysical(address), FrameKind::device));
+  }
+  EXPECT_EQ(pool.free_frames(), 12u);
+  EXPECT_FALSE(table.make_entries(std::uint64_t{17} * 0x200000));  // 16 frames are all there are
+}

@@ -145,5 +145,48 @@ TEST_F(Window, WhatDoesNotAnswerDoesNotDriveItAway) {
   EXPECT_TRUE(processor.window_moves.empty());
 }
 
+// Some of the window's pages would hide it without a fault.
+TEST_F(Window, DeviceMemoryDrivesItAway) {
+  vm.memory.write(GuestPhysical(empty_table + 4), 0xb8000 | present, 4);
+  set_slot(1023, empty_table | present);
+  EXPECT_TRUE(run_with_fault(0xffc01000));
+  EXPECT_EQ(processor.window_moves, (std::vector<HostLinear>{HostLinear(1022u << 22)}));
+}
+
+// Kernel code does not run on the processor while the window's pages may hide the guest's.
+TEST_F(Window, WithoutAFreeSlotTheKernelIsInterpreted) {
+  for (unsigned slot = 1; slot < 1024; ++slot) set_slot(slot, full_table | present);
+  unsigned entries = 0;
+  processor.guest = [&](GuestContext&) { ++entries; };
+  const Monitor::Foundation foundation{processor, clock, input, vm, window, image};
+  const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
+  EXPECT_EQ(monitor->run(vcpu).kind, RunEnd::Kind::exit);
+  EXPECT_EQ(entries, 0u);
+  EXPECT_EQ(monitor->statistics().crowded, 1u);
+}
+
+// MOV [page directory], EAX in the interpreter's hands; then the slot is in use before what
+// follows.
+TEST_F(Window, LeavesWhenTheDirectoryIsWritten) {
+  const std::uint8_t code_bytes[] = {0xa3, 0xfc, 0x0f, 0x01, 0x00, 0xe6, 0xf4};
+  for (unsigned i = 0; i < sizeof code_bytes; ++i) {
+    vm.memory.write(GuestPhysical(code + i), code_bytes[i], 1);
+  }
+  vcpu[Register::eax] = full_table | present;
+  unsigned entries = 0;
+  processor.guest = [&](GuestContext& context) {
+    // The write to the directory, which is watched; then the exit that stands for OUT.
+    const bool fault = entries++ == 0;
+    EXPECT_EQ(processor.window_moves.empty(), fault);
+    context.vector = fault ? 14 : 6;
+    context.error_code = fault ? 7 : 0;
+    context.fault_address = directory + 4 * 1023;
+  };
+  const Monitor::Foundation foundation{processor, clock, input, vm, window, image};
+  const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
+  EXPECT_EQ(monitor->run(vcpu).kind, RunEnd::Kind::exit);
+  EXPECT_EQ(processor.window_moves, (std::vector<HostLinear>{HostLinear(1022u << 22)}));
+}
+
 }  // namespace
 }  // namespace undercroft::test

@@ -166,6 +166,7 @@ void Monitor::inject(const Event& event) {
   segments_exact_ = false;
   if (delivery.outcome == Delivery::Outcome::triple_fault) {
     end_run(RunEnd::Kind::triple_fault);
+    end_->event = event;
     end_->chain = delivery;
   } else if (delivery.task_trap) {
     inject(Event::debug(dr6_task_switch));

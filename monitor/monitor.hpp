@@ -41,7 +41,8 @@ struct RunEnd {
   Kind kind = Kind::stopped;
   std::uint32_t value = 0;  // exit: what the guest wrote
   const char* reason = "";  // stopped: why
-  Delivery chain{};         // triple_fault: the faults that led there
+  Event event{};            // triple_fault: what was to be delivered
+  Delivery chain{};         // and the faults on the way
 };
 
 class Monitor final : private Environment, private CodeMappings, private WriteWatcher {

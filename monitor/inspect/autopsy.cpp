@@ -48,12 +48,22 @@ void print_code(Console& out, Monitor& monitor, GuestLinear address) {
   out.write(fetched ? "\n" : " cannot be read\n");
 }
 
+void print_event(Console& out, const Event& event) {
+  print(out, "  to be delivered: vector {}", event.vector);
+  if (event.kind == Event::Kind::exception) {
+    const Exception& e = event.exception;
+    print(out, " error code {x} address {}", e.error_code, e.fault_address);
+  }
+  out.write("\n");
+}
+
 }  // namespace
 
 void print_autopsy(Console& out, Monitor& monitor, const RunEnd& end) {
   const Vcpu& vcpu = monitor.vcpu();
   if (end.kind == RunEnd::Kind::triple_fault) {
     out.write("undercroft: triple fault of the guest\n");
+    print_event(out, end.event);
     const unsigned shown =
         end.chain.faults < Delivery::max_faults ? end.chain.faults : Delivery::max_faults;
     for (unsigned i = 0; i < shown; ++i) {

@@ -61,7 +61,7 @@ class Interpreter {
   static constexpr unsigned longest_instruction = 15;
   // Instructions decoded before, by the low bits of their address. Their bytes are fetched and
   // compared each time, so that nobody has to say when code changes.
-  static constexpr unsigned cached_instructions = 512;
+  static constexpr unsigned cached_instructions = 1024;
 
   struct CodeBytes {
     std::array<std::uint64_t, 2> words{};  // little-endian, zero behind the last byte fetched

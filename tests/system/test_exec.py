@@ -1,5 +1,7 @@
 """`croft run --exec`: output, statuses, memory sizes and the monitor's options."""
 
+import re
+
 import pytest
 
 from conftest import faults_in
@@ -69,3 +71,32 @@ def test_window_hops(croft):
 @pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret"])
 def test_slow_options(croft, options):
     check_options(croft, options, 1800)
+
+
+# In the kernel's first memory, in what it maps of all memory, and where its fixed mappings are.
+@pytest.mark.hosted
+@pytest.mark.long
+@pytest.mark.parametrize("place", ["0x00400000", "0xc0000000", "0xff400000"])
+def test_first_place_of_the_window(croft, place):
+    check_options(croft, f"window={place}", 300)
+
+
+@pytest.mark.hosted
+def test_more_memory_than_there_is_is_refused(croft):
+    result = croft.execute("true", "--memory", "500M", "--machine-memory", "512")
+    assert result.returncode == 104, result.stderr
+    assert re.search(r"mem: 500 MB for the guest, but \d+ MB are free", croft.log.read_text())
+
+
+@pytest.mark.hosted
+@pytest.mark.long
+def test_hardly_anything_is_interpreted(croft):
+    # by the instruction: --boot kernel makes a time-stamp tick one
+    result = croft.execute("true", "--boot", "kernel", timeout=900)
+    assert result.returncode == 0, result.stderr
+    shares = re.search(r"directly (\S+) % translated (\S+) % interpreted (\S+) %",
+                       croft.log.read_text())
+    direct, translated, interpreted = (float(share) for share in shares.groups())
+    assert direct > 0
+    assert interpreted <= 1
+    assert 99.9 < direct + translated + interpreted < 100.1

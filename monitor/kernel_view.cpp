@@ -263,15 +263,51 @@ void Monitor::kernel_exception() {
   interpret_one(&exception);
 }
 
-// An instruction that only the processor can run, met by the interpreter.
-void Monitor::run_natively(const Instruction&) {
-  if (vcpu_.cpl == 3 && direct_execution_is_exact()) return step_directly();
-  if (!can_translate()) {
-    return end_run(RunEnd::Kind::stopped, "an x87 or SSE instruction outside flat kernel code");
+// An instruction that only the processor can run, met by the interpreter: the loop runs it there
+// next.
+void Monitor::run_natively(const Instruction& instruction) {
+  if (const char* obstacle = obstacle_to_native(instruction)) {
+    return end_run(RunEnd::Kind::stopped, obstacle);
   }
-  const auto address = block_at(vcpu_.eip);
-  if (!address) return end_run(RunEnd::Kind::stopped, "an instruction that cannot be fetched");
-  run_in_cache(*address);
+  native_next_ = true;
+}
+
+// Why the processor cannot run the instruction here, or null. Watched memory is no reason: its
+// watchers let go.
+const char* Monitor::obstacle_to_native(const Instruction& instruction) {
+  const bool user = vcpu_.cpl == 3 && direct_execution_is_exact();
+  if (!user && !can_translate()) return "an x87 or SSE instruction outside flat kernel code";
+  if (!instruction.accesses_data_segment()) return nullptr;
+  const bool reserved = instruction.segment == Segment::gs || instruction.segment == Segment::cs;
+  if (!user && reserved) return "an x87 or SSE instruction with a GS or CS override in the kernel";
+  const GuestLinear first(vcpu_[instruction.segment].base +
+                          instruction.memory.offset(vcpu_.general));
+  const std::uint32_t bytes = instruction.memory_width ? instruction.memory_width : 1;
+  for (const GuestLinear address : {first, first + (bytes - 1)}) {
+    const Walk walk = linear_.walk(address);
+    if (!walk.mapped()) continue;  // the processor will raise the page fault
+    const FrameEntry frame = vm_.table.entry(walk.address);
+    if (!is_memory(frame.kind) || frame.kind == FrameKind::read_only_image) {
+      return "an x87 or SSE instruction on memory that is not RAM";
+    }
+    if (!frame.watchers.any()) continue;
+    stop_watching(walk.address.page());
+    const bool own_page =
+        !user && linear_.walk(GuestLinear(vcpu_.eip)).address.page() == walk.address.page();
+    if (own_page || vm_.table.entry(walk.address).watchers.any()) {
+      return "an x87 or SSE instruction on its own page or on the page directory in use";
+    }
+  }
+  return nullptr;
+}
+
+// Whatever was made from the frame is forgotten, so that it can be written unseen.
+void Monitor::stop_watching(GuestPhysical frame) {
+  drop_code(frame, page_size);
+  shadow_.forget_tables(frame);
+  const bool descriptors = vm_.table.entry(frame).watchers.has(Watcher::descriptor_table);
+  if (descriptors) forget_descriptors();
+  view_.reset();
 }
 
 void Monitor::note_code_slot(GuestLinear linear) {

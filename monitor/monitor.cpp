@@ -54,6 +54,9 @@ RunEnd Monitor::run(const Vcpu& start) {
       case Engine::translate:
         run_translated();
         break;
+      case Engine::step:
+        step_directly();
+        break;
       case Engine::interpret:
         interpret_one();
         break;
@@ -66,6 +69,11 @@ RunEnd Monitor::run(const Vcpu& start) {
 // in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt shadow, and
 // everything while a breakpoint is armed.
 Monitor::Engine Monitor::engine() {
+  if (native_next_) {
+    native_next_ = false;
+    if (vcpu_.cpl == 3 && direct_execution_is_exact()) return Engine::step;
+    if (can_translate()) return Engine::translate;
+  }
   if (!vcpu_.protected_mode() || vcpu_.virtual_8086()) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;

@@ -72,7 +72,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   const TranslationCache::Counts& cache_counts() const { return cache_.counts(); }
 
  private:
-  enum class Engine : std::uint8_t { direct, translate, interpret };
+  enum class Engine : std::uint8_t { direct, step, translate, interpret };
   enum class Next : std::uint8_t { resume, leave };  // after a trap: enter again, or the loop
 
   // The loop.
@@ -90,6 +90,8 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   // that the processor raised for it, which stands if only the processor can run it.
   void interpret_one(const Exception* hardware = nullptr);
   void run_natively(const Instruction&);
+  const char* obstacle_to_native(const Instruction&);
+  void stop_watching(GuestPhysical frame);
   void step_directly();
   bool can_translate() const;
   bool interprets_kernel() const { return options_.interpret_kernel || window_crowded_; }
@@ -216,6 +218,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   bool attention_ = true;        // devices or host input want to be looked at
   std::uint64_t alarm_ = 0;      // what the host's timer is armed for; 0: nothing known
   bool tables_written_ = false;  // since check_descriptor_pages
+  bool native_next_ = false;     // the next instruction is the processor's to run
   bool stepping_ = false;        // TF is set to reach the next boundary
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;

@@ -220,6 +220,17 @@ void ShadowPaging::written(GuestPhysical address, unsigned bytes) {
   }
 }
 
+void ShadowPaging::forget_tables(GuestPhysical frame) {
+  for (const ShadowKind kind : {ShadowKind::table, ShadowKind::directory}) {
+    for (const View view : {View::kernel, View::user}) {
+      for (const bool wp : {false, true}) {
+        const unsigned table = find({frame.page_number(), kind, view, wp});
+        if (table != 0 && !in_use(table)) release(table);
+      }
+    }
+  }
+}
+
 void ShadowPaging::carry_write(unsigned number, unsigned first, unsigned last) {
   Table& table = tables_[number];
   const bool foreign = table.key.kind == ShadowKind::directory && !in_use(number);

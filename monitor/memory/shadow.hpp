@@ -78,6 +78,8 @@ class ShadowPaging final : public WriteWatcher {
   // The frame with this number is watched like a table with a shadow, instead of the one of the
   // last call; ~0: none.
   void watch_also(std::uint32_t frame);
+  // Drops every table made from the guest's table in this frame; nobody watches it for them then.
+  void forget_tables(GuestPhysical frame);
   // Takes the frame from every address space.
   void unmap(GuestPhysical frame);
   // A guest's page table or directory has been written.

@@ -13,7 +13,15 @@ hostname undercroft
 export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft# '
 cd /root
 
-# BusyBox's poweroff, halt and reboot are signals to the first process.
+# Commands that end the run at once. BusyBox's own are signals to the first process, which sees them
+# between its commands.
+for name in poweroff halt; do
+  rm -f /sbin/$name /bin/$name
+  cp /croft/poweroff /sbin/$name
+done
+rm -f /sbin/reboot
+printf '#!/bin/busybox sh\nexec /bin/busybox reboot -f\n' >/sbin/reboot
+chmod 755 /sbin/reboot
 trap /croft/poweroff USR1 USR2
 trap '/bin/busybox reboot -f' TERM
 
@@ -36,7 +44,7 @@ else
   echo
   echo "BusyBox on $(uname -sr), $(awk '/^MemTotal/ { printf "%d MB", $2 / 1024 }' /proc/meminfo)."
   echo "exit or poweroff ends the run; Ctrl-A X leaves at once."
-  setsid cttyhack sh </dev/ttyS0 &
-  wait $!
+  # Not in the background: a shell without job control starts programs there with SIGINT ignored.
+  setsid cttyhack sh </dev/ttyS0
 fi
 /croft/poweroff

@@ -183,6 +183,8 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
 }  // namespace
 
 void run_guest(x86::Machine& machine, const BootInformation& information, const Options& options) {
+  if (options.user == UserMode::translate) refuse(machine, "user=translate", "not built yet");
+  if (options.guard == Guard::exact) refuse(machine, "guard=exact", "not built yet");
   if (information.module_count == 0) {
     refuse(machine, "boot modules", "none is there; the first must be the guest's kernel");
   }

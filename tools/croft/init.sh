@@ -13,15 +13,10 @@ hostname undercroft
 export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft# '
 cd /root
 
-# Commands that end the run at once. BusyBox's own are signals to the first process, which sees them
-# between its commands.
-for name in poweroff halt; do
-  rm -f /sbin/$name /bin/$name
-  cp /croft/poweroff /sbin/$name
-done
-rm -f /sbin/reboot
-printf '#!/bin/busybox sh\nexec /bin/busybox reboot -f\n' >/sbin/reboot
-chmod 755 /sbin/reboot
+# BusyBox's poweroff, halt and reboot are signals to the first process. It hears them while it waits
+# for croft's command; the interactive shell has aliases, since it prefers applets to PATH.
+echo "alias poweroff=/croft/poweroff halt=/croft/poweroff reboot='/bin/busybox reboot -f'" >/croft/aliases
+export ENV=/croft/aliases
 trap /croft/poweroff USR1 USR2
 trap '/bin/busybox reboot -f' TERM
 

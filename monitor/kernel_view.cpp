@@ -231,12 +231,6 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
   return Next::resume;
 }
 
-// Where the guest precisely is after a fault in the cache.
-CachePoint Monitor::precise_point() const {
-  const auto point = cache_.point_at(context_.eip);
-  return point.value_or(CachePoint{});
-}
-
 Monitor::Next Monitor::kernel_page_fault() {
   const auto point = cache_.point_at(context_.eip);
   if (!point) {

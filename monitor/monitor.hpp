@@ -111,8 +111,6 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   Next interrupted_in_cache();
   Next kernel_page_fault();
   void kernel_exception();
-  CachePoint precise_point() const;
-  bool stand_at_boundary(CachePoint&) const;
 
   // User view.
   bool direct_execution_is_exact();

@@ -5,6 +5,7 @@ A kernel ends QEMU by isa-debug-exit, with 65 if all its checks held; Undercroft
 """
 
 import difflib
+import functools
 import pathlib
 import subprocess
 
@@ -38,7 +39,9 @@ def run(words, timeout):
     return status, transcript, text
 
 
+@functools.cache
 def bare(name, words="", modules=()):
+    """One run for all the options that it is compared with."""
     initrd = ["-initrd", ",".join(modules)] if modules else []
     return run(["-m", "64", "-kernel", str(FOLDER / f"{name}.elf"), "-append", words, *initrd], 60)
 
@@ -92,7 +95,7 @@ def test_twin_with_modules(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(bytes(range(256)) * 40)
     second.write_bytes(b"x")
-    words, modules = "one two", [f"{first} with words", f"{second} last"]
+    words, modules = "one two", (f"{first} with words", f"{second} last")
     expected = bare("modules", words, modules)
     assert "| modules: 2" in expected[1], expected[2]
     compare(expected, hosted("modules", "", words, modules))

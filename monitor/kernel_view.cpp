@@ -2,6 +2,7 @@
 // what a trap in the middle of a block means.
 #include <span>
 
+#include "general_registers.hpp"
 #include "monitor.hpp"
 #include "segment/shadow_descriptor.hpp"
 #include "window_layout.hpp"
@@ -79,14 +80,7 @@ std::optional<std::uint32_t> Monitor::watch_code(GuestLinear linear) {
 
 void Monitor::load_kernel_context(std::uint32_t address) {
   enter_view(View::kernel);
-  context_.eax = vcpu_[Register::eax];
-  context_.ecx = vcpu_[Register::ecx];
-  context_.edx = vcpu_[Register::edx];
-  context_.ebx = vcpu_[Register::ebx];
-  context_.esp = vcpu_[Register::esp];
-  context_.ebp = vcpu_[Register::ebp];
-  context_.esi = vcpu_[Register::esi];
-  context_.edi = vcpu_[Register::edi];
+  load_general_registers(context_, vcpu_);
   context_.eflags = (vcpu_.eflags & shared_flags) | eflags::interrupt | eflags::always_one;
   context_.eip = address;
   cpu_page_.interrupt_flag = vcpu_.eflags & eflags::interrupt;
@@ -119,14 +113,7 @@ void Monitor::load_kernel_segments() {
 
 // Makes the Vcpu what it is at the point, giving back what a sequence has borrowed.
 void Monitor::save_kernel_context(const CachePoint& point) {
-  vcpu_[Register::eax] = context_.eax;
-  vcpu_[Register::ecx] = context_.ecx;
-  vcpu_[Register::edx] = context_.edx;
-  vcpu_[Register::ebx] = context_.ebx;
-  vcpu_[Register::esp] = context_.esp;
-  vcpu_[Register::ebp] = context_.ebp;
-  vcpu_[Register::esi] = context_.esi;
-  vcpu_[Register::edi] = context_.edi;
+  save_general_registers(context_, vcpu_);
   switch (point.state) {
     case PointState::boundary:
     case PointState::shadowed:

@@ -1,4 +1,5 @@
 // The guest's user code, run directly on the processor.
+#include "general_registers.hpp"
 #include "monitor.hpp"
 #include "segment/shadow_descriptor.hpp"
 
@@ -69,14 +70,7 @@ void Monitor::step_directly() {
 }
 
 void Monitor::load_user_context() {
-  context_.eax = vcpu_[Register::eax];
-  context_.ecx = vcpu_[Register::ecx];
-  context_.edx = vcpu_[Register::edx];
-  context_.ebx = vcpu_[Register::ebx];
-  context_.esp = vcpu_[Register::esp];
-  context_.ebp = vcpu_[Register::ebp];
-  context_.esi = vcpu_[Register::esi];
-  context_.edi = vcpu_[Register::edi];
+  load_general_registers(context_, vcpu_);
   context_.eip = vcpu_.eip;
   context_.eflags =
       (vcpu_.eflags & (user_flags | eflags::iopl)) | eflags::interrupt | eflags::always_one;
@@ -90,14 +84,7 @@ void Monitor::load_user_context() {
 }
 
 void Monitor::save_user_context() {
-  vcpu_[Register::eax] = context_.eax;
-  vcpu_[Register::ecx] = context_.ecx;
-  vcpu_[Register::edx] = context_.edx;
-  vcpu_[Register::ebx] = context_.ebx;
-  vcpu_[Register::esp] = context_.esp;
-  vcpu_[Register::ebp] = context_.ebp;
-  vcpu_[Register::esi] = context_.esi;
-  vcpu_[Register::edi] = context_.edi;
+  save_general_registers(context_, vcpu_);
   vcpu_.eip = context_.eip;
   vcpu_.eflags = (vcpu_.eflags & ~user_flags) | (context_.eflags & user_flags);
   reload_user_segments();

@@ -12,7 +12,7 @@
 
 #include "../address.hpp"
 #include "../memory/mapping_slots.hpp"
-#include "block.hpp"
+#include "trace.hpp"
 
 namespace undercroft {
 

@@ -1,6 +1,6 @@
 // Translated blocks by what its code does: each block is run by the interpreter at CPL 3 and must
 // leave the guest where interpreting the original instructions leaves it.
-#include "monitor/translate/block.hpp"
+#include "monitor/translate/trace.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,245 @@
+// Which guest instructions a trace is made of, which of them are copied, which become sequences and
+// which leave the cache (design section 1), and how control goes from one to the next.
+#include "trace.hpp"
+
+#include "../instruction/decoder.hpp"
+#include "sequences.hpp"
+#include "trace_writer.hpp"
+
+namespace undercroft {
+namespace {
+
+// So that a block's 8-bit guest offsets hold.
+constexpr unsigned longest_block_bytes = 224;
+constexpr unsigned longest_instruction = 15;
+
+class TraceTranslator {
+ public:
+  TraceTranslator(TranslatedTrace& trace, std::span<const std::uint8_t> bytes,
+                  std::uint32_t first_bytes, std::uint32_t eip, const TranslationTargets& targets,
+                  const KnownBlocks& known, unsigned most_instructions)
+      : trace_(trace),
+        writer_(trace, eip, targets, known),
+        sequences_(writer_),
+        bytes_(bytes),
+        end_(first_bytes < bytes.size() ? first_bytes : static_cast<std::uint32_t>(bytes.size())),
+        known_(known),
+        most_instructions_(most_instructions) {}
+
+  void run() {
+    writer_.begin_block();
+    Flow flow = Flow::next;
+    while (go_on(flow)) flow = one_instruction();
+    writer_.end_block();
+    trace_.guest_size = writer_.offset();
+    writer_.emit_exits();
+  }
+
+ private:
+  // How control leaves a guest instruction.
+  enum class Flow : std::uint8_t {
+    next,     // to the following instruction, in the same block
+    branch,   // there or elsewhere
+    call,     // elsewhere, and back to the following instruction by an indirect branch
+    monitor,  // the monitor comes back to the following instruction
+    away,     // never to the following instruction
+  };
+
+  // Prepares for the next instruction; false: the trace ends here. Behind a conditional branch it
+  // does: either way may never be taken, and what is translated in vain costs room.
+  bool go_on(Flow flow) {
+    const std::uint32_t here = writer_.here();
+    if (flow == Flow::away) return false;
+    if (flow == Flow::next && !full()) {
+      if (sequences_.shadowed() || writer_.block_size() == 0) return true;
+      if (!known_.find(here)) {
+        if (writer_.block_size() >= longest_block_bytes) writer_.next_block();
+        return true;
+      }
+    }
+    if (flow == Flow::next || flow == Flow::branch) {
+      writer_.point(PointState::boundary);
+      writer_.jump_to(here);
+      return false;
+    }
+    if (full() || known_.find(here)) return false;
+    if (flow == Flow::call)
+      writer_.next_block_with_landing();
+    else
+      writer_.next_block();
+    return true;
+  }
+
+  // No room for the next instruction and `more` behind it.
+  bool full(unsigned more = 0) const {
+    const unsigned wanted = 1 + more;
+    return writer_.offset() >= end_ || trace_.instruction_count + wanted > most_instructions_ ||
+           writer_.full(wanted);
+  }
+
+  Flow one_instruction() {
+    const auto rest = bytes_.subspan(writer_.offset());
+    const auto decoded = decode(rest, true);
+    if (!decoded) {
+      exit_to_interpreter();
+      const auto left = static_cast<unsigned>(rest.size());
+      writer_.advance(left < longest_instruction ? left : longest_instruction);
+      return Flow::away;
+    }
+    instruction_ = decoded.value();
+    sequences_.set_instruction(instruction_, rest.first(instruction_.length));
+    const Flow flow = translate();
+    writer_.advance(instruction_.length);
+    sequences_.set_shadowed(flow == Flow::next && instruction_.operation == Operation::sti);
+    return flow;
+  }
+
+  Flow translate() {
+    switch (instruction_.instruction_class) {
+      case InstructionClass::plain:
+        return translate_plain();
+      case InstructionClass::branch:
+        return translate_branch();
+      case InstructionClass::sensitive:
+      case InstructionClass::privileged:
+        return translate_sensitive();
+      case InstructionClass::undefined:
+        break;
+    }
+    exit_to_interpreter();
+    return Flow::away;
+  }
+
+  // GS is the monitor's and CS the cache's, so an access through the guest's is emulated.
+  bool names_reserved_segment() const {
+    return instruction_.segment == Segment::gs || instruction_.segment == Segment::cs;
+  }
+
+  Flow exit_to_interpreter() {
+    sequences_.start_point();
+    writer_.exit(ExitKind::interpret, writer_.here());
+    return Flow::monitor;
+  }
+
+  Flow translate_plain() {
+    if (instruction_.accesses_data_segment() && names_reserved_segment()) {
+      return exit_to_interpreter();
+    }
+    if (instruction_.operation == Operation::cmpxchg8b)
+      sequences_.copy_with_settled_flags();
+    else
+      sequences_.copy();
+    return Flow::next;
+  }
+
+  Flow translate_branch() {
+    if (instruction_.operand_size == 2) return exit_to_interpreter();
+    writer_.set_run_continues(false);
+    const std::uint32_t target = instruction_.branch_target(writer_.here());
+    const bool direct = instruction_.operands[0].kind == OperandKind::relative;
+    switch (instruction_.operation) {
+      case Operation::jmp_near:
+        if (!direct) return indirect_branch(false);
+        sequences_.start_point();
+        writer_.jump_to(target);
+        return Flow::away;
+      case Operation::call_near:
+        if (!direct) return indirect_branch(true);
+        sequences_.push_return_address();
+        writer_.jump_to(target);
+        return Flow::call;
+      case Operation::jcc:
+        sequences_.start_point();
+        writer_.jump_if(instruction_.condition(), target);
+        return Flow::branch;
+      case Operation::loop:
+      case Operation::loope:
+      case Operation::loopne:
+      case Operation::jcxz:
+        sequences_.count_down();
+        writer_.jump_to(target);
+        return Flow::branch;
+      case Operation::ret_near:
+        sequences_.return_near();
+        return Flow::away;
+      default:
+        return exit_to_interpreter();
+    }
+  }
+
+  Flow indirect_branch(bool call) {
+    if (instruction_.has_memory && names_reserved_segment()) return exit_to_interpreter();
+    sequences_.indirect_branch(call);
+    return call ? Flow::call : Flow::away;
+  }
+
+  Flow translate_sensitive() {
+    writer_.set_run_continues(false);
+    const bool wide = instruction_.operand_size == 4;
+    switch (instruction_.operation) {
+      case Operation::cli:
+        sequences_.clear_interrupt_flag();
+        return Flow::next;
+      case Operation::sti:
+        // The shadow is over the next instruction, which has to be in the same block.
+        if (full(1) || writer_.offset() + instruction_.length >= end_) return exit_to_interpreter();
+        sequences_.set_interrupt_flag();
+        return Flow::next;
+      case Operation::pushf:
+        if (!wide) return exit_to_interpreter();
+        sequences_.push_flags();
+        return Flow::next;
+      case Operation::popf:
+        if (!wide) return exit_to_interpreter();
+        sequences_.pop_flags();
+        return Flow::next;
+      case Operation::iret:
+        if (wide)
+          sequences_.interrupt_return();
+        else
+          exit_to_interpreter();
+        return Flow::away;
+      case Operation::mov_from_segment:
+        if (instruction_.has_memory) return exit_to_interpreter();
+        sequences_.read_selector();
+        return Flow::next;
+      case Operation::push_segment:
+        if (!wide) return exit_to_interpreter();
+        sequences_.push_selector();
+        return Flow::next;
+      case Operation::rdtsc:  // the guest's time stamp is the processor's
+        sequences_.copy();
+        return Flow::next;
+      case Operation::invlpg:  // the shadow follows the guest's tables at each write
+        return Flow::next;
+      case Operation::jmp_far:
+      case Operation::ret_far:
+      case Operation::sysenter:
+      case Operation::sysexit:
+        exit_to_interpreter();
+        return Flow::away;
+      default:
+        return exit_to_interpreter();
+    }
+  }
+
+  TranslatedTrace& trace_;
+  TraceWriter writer_;
+  Sequences sequences_;
+  std::span<const std::uint8_t> bytes_;
+  std::uint32_t end_;  // no instruction begins from here on, counted from the trace's first
+  const KnownBlocks& known_;
+  unsigned most_instructions_;
+  Instruction instruction_{};
+};
+
+}  // namespace
+
+void translate_trace(TranslatedTrace& trace, std::span<const std::uint8_t> bytes,
+                     std::uint32_t first_bytes, std::uint32_t eip,
+                     const TranslationTargets& targets, const KnownBlocks& known,
+                     unsigned most_instructions) {
+  TraceTranslator(trace, bytes, first_bytes, eip, targets, known, most_instructions).run();
+}
+
+}  // namespace undercroft

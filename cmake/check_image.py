@@ -7,7 +7,7 @@ import sys
 IMAGE = sys.argv[1]
 SECTIONS = {".boot", ".text", ".rodata", ".data", ".symbol_table", ".bss", ".reservation",
             ".init_array", ".symtab", ".strtab", ".shstrtab"}
-RESERVED_END = 0x420000  # image_physical + window::cache_end
+RESERVED_END = 0x480000  # image_physical + window::cache_end
 
 
 def fail(message: str) -> None:

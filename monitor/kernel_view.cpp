@@ -70,12 +70,24 @@ std::optional<std::uint32_t> Monitor::watch_code(GuestLinear linear) {
     vm_.table.watch(walk.address, Watcher::translated_code);
     shadow_.write_protect(walk.address.page());
   }
-  // A shadow entry for the page is what makes a change of its mapping known.
+  show_code_mapping(linear, walk);
+  note_code_slot(linear);
+  return walk.address.page_number();
+}
+
+// A shadow entry for the page is what makes a change of its mapping known.
+void Monitor::show_code_mapping(GuestLinear linear, const Walk& walk) {
   if (!shadow_.allows(linear, View::kernel, false)) {
     shadow_.fill(linear, walk, View::kernel, walk.dirty);
   }
-  note_code_slot(linear);
-  return walk.address.page_number();
+}
+
+bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame) {
+  const GuestLinear linear(linear_page);
+  const Walk walk = linear_.walk(linear);
+  if (!walk.mapped() || walk.address.page_number() != frame) return false;
+  show_code_mapping(linear, walk);
+  return true;
 }
 
 void Monitor::load_kernel_context(std::uint32_t address) {
@@ -201,7 +213,7 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
   }
   const std::uint32_t generation = cache_.generation();
   const auto target = block_at(point.eip);
-  if (!target) {
+  if (!target || code_suspect_) {
     save_kernel_context(point);
     return Next::leave;
   }
@@ -227,7 +239,8 @@ Monitor::Next Monitor::kernel_page_fault() {
   const std::uint32_t generation = cache_.generation();
   Exception exception{};
   const FaultResult result = handle_page_fault(View::kernel, exception);
-  if (result == FaultResult::resumed && generation == cache_.generation()) return Next::resume;
+  const bool unchanged = generation == cache_.generation() && !code_suspect_;
+  if (result == FaultResult::resumed && unchanged) return Next::resume;
   save_kernel_context(*point);
   if (result == FaultResult::inject) inject(Event::of(exception));
   if (result == FaultResult::emulate) interpret_one();
@@ -297,7 +310,7 @@ void Monitor::note_code_slot(GuestLinear linear) {
   for (unsigned i = 0; i < code_slot_count_; ++i) {
     if (code_slots_[i].base == base) return;
   }
-  if (code_slot_count_ == code_slots_.size()) flush_code(CodeFlush::slots);
+  if (code_slot_count_ == code_slots_.size()) flush_code(CodeFlush::too_many_slots);
   const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
   constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
   code_slots_[code_slot_count_++] = {base, vm_.memory.read_entry(entry) & ~unimportant};
@@ -305,12 +318,16 @@ void Monitor::note_code_slot(GuestLinear linear) {
 
 // After a switch of address space: where translated code came from must still be there.
 void Monitor::check_code_slots() {
+  code_suspect_ = false;
   constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
   for (unsigned i = 0; i < code_slot_count_; ++i) {
-    const auto entry = GuestPhysical(vcpu_.cr3).page() + (code_slots_[i].base.value() >> 22) * 4;
-    if ((vm_.memory.read_entry(entry) & ~unimportant) != code_slots_[i].entry) {
-      return flush_code(CodeFlush::address_space);
-    }
+    const GuestLinear base = code_slots_[i].base;
+    const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
+    const std::uint32_t now = vm_.memory.read_entry(entry) & ~unimportant;
+    if (now == code_slots_[i].entry) continue;
+    code_slots_[i].entry = now;
+    ++statistics_.code_slots_checked;
+    cache_.check_slot(base.value(), *this);
   }
 }
 

@@ -47,6 +47,7 @@ RunEnd Monitor::run(const Vcpu& start) {
     service();
     if (end_) break;
     if (window_suspect_) keep_window_clear();
+    if (code_suspect_) check_code_slots();
     switch (engine()) {
       case Engine::direct:
         run_directly();

@@ -45,7 +45,10 @@ struct RunEnd {
   Delivery chain{};         // and the faults on the way
 };
 
-class Monitor final : private Environment, private CodeMappings, private WriteWatcher {
+class Monitor final : private Environment,
+                      private CodeMappings,
+                      private CodeLocations,
+                      private WriteWatcher {
  public:
   // What the monitor stands on; all of it outlives the monitor.
   struct Foundation {
@@ -103,6 +106,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   void run_in_cache(std::uint32_t address);
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
   std::optional<std::uint32_t> watch_code(GuestLinear);
+  void show_code_mapping(GuestLinear, const Walk&);
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
   void save_kernel_context(const CachePoint&);
@@ -166,6 +170,10 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
 
   // CodeMappings.
   void code_frame_remapped(GuestPhysical frame) override;
+  void code_slot_remapped(unsigned slot) override;
+
+  // CodeLocations.
+  bool shows(std::uint32_t linear_page, std::uint32_t frame) override;
 
   // WriteWatcher, of frames with descriptor tables, translated code and page tables.
   void written(GuestPhysical, unsigned bytes) override;
@@ -239,6 +247,7 @@ class Monitor final : private Environment, private CodeMappings, private WriteWa
   };
   std::array<CodeSlot, 32> code_slots_{};
   unsigned code_slot_count_ = 0;
+  bool code_suspect_ = false;  // one of them may have changed since check_code_slots looked
   // The pages of the guest's GDT and LDT, and where they were when the images were made.
   struct TablePage {
     GuestLinear linear{};

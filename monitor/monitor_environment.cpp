@@ -44,7 +44,7 @@ void Monitor::paging_changed(const Vcpu&) {
     check_code_slots();
     return check_descriptor_pages();
   }
-  flush_code(CodeFlush::address_space);
+  flush_code(CodeFlush::paging_mode);
   forget_descriptors();
 }
 
@@ -134,6 +134,16 @@ void Monitor::CodeWrites::written(GuestPhysical address, unsigned bytes) {
 // Another mapping of the frame, or none: what was translated from it may be found by a stale
 // address.
 void Monitor::code_frame_remapped(GuestPhysical frame) { drop_code(frame.page(), page_size); }
+
+// Most often a large page becomes a table of the same pages, so it is looked at before any code of
+// the cache runs again.
+void Monitor::code_slot_remapped(unsigned slot) {
+  constexpr std::uint32_t no_entry = page_bit::accessed;  // what is kept has the bit clear
+  for (unsigned i = 0; i < code_slot_count_; ++i) {
+    if (code_slots_[i].base.value() >> 22 == slot) code_slots_[i].entry = no_entry;
+  }
+  code_suspect_ = true;
+}
 
 // A frame without code need not be watched: kernels free code and use its memory for other things.
 void Monitor::drop_code(GuestPhysical address, unsigned bytes) {

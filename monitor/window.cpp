@@ -107,7 +107,7 @@ void Monitor::keep_window_clear() {
   const bool crowded = wanted && !migrate_window();
   if (crowded && !window_crowded_) {
     ++statistics_.crowded;
-    flush_code(CodeFlush::address_space);  // no chain may go on in the cache
+    flush_code(CodeFlush::no_free_slot);  // no chain may go on in the cache
   }
   window_crowded_ = crowded;
   note_window_tables();

@@ -18,8 +18,8 @@ inline constexpr std::uint32_t cpu_page = 0x130000;    // virtual CPU page; user
 inline constexpr std::uint32_t screen = 0x131000;      // VGA text page, supervisor
 inline constexpr std::uint32_t jump_table = 0x140000;  // 256 KB, user, read-only, kernel view only
 inline constexpr std::uint32_t cache = 0x180000;       // translation cache, as jump_table
-inline constexpr std::uint32_t cache_end = 0x320000;
-inline constexpr std::uint32_t mapping_slots = 0x320000;  // 224 pages, supervisor
+inline constexpr std::uint32_t cache_end = 0x380000;
+inline constexpr std::uint32_t mapping_slots = 0x380000;  // 128 pages, supervisor
 
 // Jump table and cache are read-only for the monitor too (CR0.WP = 1 always): it writes them
 // through the mapping slots. In memory the window's contents from image_start to cache_end are one

@@ -23,7 +23,7 @@ static_assert(window::image_end == 0x110000);
 static_assert(window::cpu_page == 0x130000);
 static_assert(window::jump_table == 0x140000);
 static_assert(window::cache == 0x180000);
-static_assert(window::cache_end == 0x320000);
+static_assert(window::cache_end == 0x380000);
 
 // A pointer of the monitor as what it is: an offset into the window. And the frame behind it.
 inline std::uint32_t offset_of(const void* pointer) {

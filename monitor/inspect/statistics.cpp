@@ -95,8 +95,9 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         shadow.fills, shadow.table_writes, shadow.tables_made, shadow.tables_recycled,
         shadow.entries_cleared, shadow.protections);
   print_operations(console, s.interpreted_operations);
-  print(console, "code flushed: address space {}, slots {}\n", s.code_flushes[0],
-        s.code_flushes[1]);
+  print(console,
+        "code flushed: paging mode {}, no free slot {}, too many slots {}; slots checked {}\n",
+        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_slots_checked);
   print_shares(console, s);
   print_vectors(console, "injected faults:", s.injected);
   print(console,

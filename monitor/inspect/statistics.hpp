@@ -14,7 +14,7 @@
 namespace undercroft {
 
 // Why all translated code was dropped at once.
-enum class CodeFlush : std::uint8_t { address_space, slots };
+enum class CodeFlush : std::uint8_t { paging_mode, no_free_slot, too_many_slots };
 
 struct Statistics {
   std::array<std::array<std::uint64_t, 64>, 2> traps{};  // by view and hardware vector
@@ -22,8 +22,9 @@ struct Statistics {
   std::array<std::uint64_t, 5> exits{};                     // by ExitKind
   std::array<std::uint64_t, 256> interpreted_operations{};  // by Operation
   std::array<std::uint64_t, 32> injected{};                 // by vector
-  std::array<std::uint64_t, 2> code_flushes{};              // by CodeFlush
-  std::uint64_t interpreted = 0;                            // instructions
+  std::array<std::uint64_t, 3> code_flushes{};              // by CodeFlush
+  std::uint64_t code_slots_checked = 0;  // 4 MB of code that an address space may have otherwise
+  std::uint64_t interpreted = 0;         // instructions
   std::array<std::uint64_t, 2> ticks{};  // of the time stamp counter in the guest, by view
   std::uint64_t translated_entries = 0;  // entries into the cache
   std::uint64_t direct_entries = 0;      // entries into user code

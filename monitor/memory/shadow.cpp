@@ -164,18 +164,9 @@ void ShadowPaging::unlink_child(ShadowEntryId id) {
   entry(id) = 0;
   flush_due_ = true;
   // Elsewhere than in the present address space it does not matter: a switch checks what it finds.
-  if (in_use(id.table())) report_code(child);
+  if (in_use(id.table()) && tables_[child].has_code) code_.code_slot_remapped(id.index());
   // A page table that no directory names is about to become something else.
   if (tables_[child].parents == 0 && tables_[child].key.kind == ShadowKind::table) release(child);
-}
-
-// All code that this table maps may be elsewhere now.
-void ShadowPaging::report_code(unsigned table) {
-  if (!tables_[table].has_code) return;
-  for (unsigned index = 0; index < 1024; ++index) {
-    const ShadowEntryId id(table, index);
-    if (entry(id) & code_mark) code_.code_frame_remapped(GuestPhysical::of_page(map_.list_of(id)));
-  }
 }
 
 void ShadowPaging::write_protect(GuestPhysical frame) {

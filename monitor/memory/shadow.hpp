@@ -36,6 +36,8 @@ struct ShadowKey {
 class CodeMappings {
  public:
   virtual void code_frame_remapped(GuestPhysical frame) = 0;
+  // slot: of 4 MB of linear space, whose directory entry has changed in an address space in use.
+  virtual void code_slot_remapped(unsigned slot) = 0;
 
  protected:
   ~CodeMappings() = default;
@@ -140,7 +142,6 @@ class ShadowPaging final : public WriteWatcher {
   void clear(ShadowEntryId);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
   void unlink_child(ShadowEntryId);
-  void report_code(unsigned table);
   unsigned window_index() const { return processor_.window_base().value() >> 22; }
   std::uint32_t& entry(ShadowEntryId id) {
     return memory_.slots().map(tables_[id.table()].frames.entries).words()[id.index()];

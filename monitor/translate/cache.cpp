@@ -12,7 +12,9 @@ static_assert(window::jump_table + table_entries * 4 <= window::cache);
 
 // Apart from the code, so that pages with code are written as seldom as possible: a processor, and
 // TCG more so, looks for changed code there.
-constexpr std::uint32_t code_end = window::cache + 0x110000;
+// Three fifths hold as much code as the rest holds maps and directory entries for it.
+constexpr std::uint32_t code_end = window::cache + 0x140000;
+static_assert(code_end < window::cache_end);
 
 constexpr std::uint32_t landing_size = 40;
 
@@ -76,11 +78,11 @@ void TranslationCache::keep_block(const TranslatedTrace& trace, const BlockRecor
         {reinterpret_cast<const std::uint8_t*>(&trace.points[record.first_point]), map_size});
   Block entry{};
   entry.eip = record.eip;
-  entry.frame = frame;
-  entry.start = next_code_ + record.code_start;
-  entry.map = next_map_;
-  entry.code_size = record.code_size;
-  entry.point_count = record.point_count;
+  entry.frame = frame & Block::frame_mask;
+  entry.start = (next_code_ + record.code_start) & Block::start_mask;
+  entry.first_point = (next_map_ - code_end) / sizeof(MapPoint) & Block::first_point_mask;
+  entry.code_size = record.code_size & Block::code_size_mask;
+  entry.point_count = record.point_count & Block::point_count_mask;
   entry.guest_size = record.guest_size;
   add_block(entry);
   next_map_ += map_size;
@@ -92,7 +94,7 @@ void TranslationCache::keep_block(const TranslatedTrace& trace, const BlockRecor
 
 void TranslationCache::add_second_frame(std::uint32_t frame) {
   Block entry = block(block_count_ - 1);
-  entry.frame = frame;
+  entry.frame = frame & Block::frame_mask;
   entry.second = true;
   add_block(entry);
 }
@@ -125,6 +127,27 @@ bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint3
   }
   if (any) ++generation_;
   return any;
+}
+
+void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) {
+  constexpr std::uint32_t slot_size = 0x400000;
+  bool any = false;
+  for (unsigned n = 0; n < block_count_; ++n) {
+    const Block& b = block(n);
+    if (b.second || b.dropped) continue;
+    const std::uint32_t page = b.eip & ~page_mask;
+    const bool crosses = n + 1 < block_count_ && block(n + 1).second;
+    const bool here = page - base < slot_size;
+    const bool next_here = crosses && page + page_size - base < slot_size;
+    if (!here && !next_here) continue;
+    if (locations.shows(page, b.frame) &&
+        (!crosses || locations.shows(page + page_size, block(n + 1).frame))) {
+      continue;
+    }
+    drop_block(n);
+    any = true;
+  }
+  if (any) ++generation_;
 }
 
 // A dropped block's start becomes an exit; the rest of it is never reached again, since the monitor
@@ -210,6 +233,10 @@ std::optional<CachePoint> TranslationCache::point_at(std::uint32_t address) cons
   return CachePoint{eip, point.state};
 }
 
+const MapPoint* TranslationCache::points(const Block& b) const {
+  return reinterpret_cast<const MapPoint*>(window_ + code_end) + b.first_point;
+}
+
 // The directory is sorted by start, since code only grows.
 const TranslationCache::Block* TranslationCache::block_containing(std::uint32_t address) const {
   unsigned low = 0, high = block_count_;
@@ -222,7 +249,7 @@ const TranslationCache::Block* TranslationCache::block_containing(std::uint32_t 
   }
   if (low == 0) return nullptr;
   const Block& b = block(low - 1);
-  return address < b.start + b.code_size ? &b : nullptr;
+  return address - b.start < std::uint32_t{b.code_size} ? &b : nullptr;
 }
 
 std::uint32_t TranslationCache::block_address(unsigned number) const {

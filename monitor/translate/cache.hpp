@@ -29,6 +29,16 @@ struct CacheExit {
   std::uint32_t place = 0;
 };
 
+// Where guest code is now.
+class CodeLocations {
+ public:
+  // The page of linear space still shows the guest page with this number.
+  virtual bool shows(std::uint32_t linear_page, std::uint32_t frame) = 0;
+
+ protected:
+  ~CodeLocations() = default;
+};
+
 class TranslationCache final : private KnownBlocks {
  public:
   struct Counts {
@@ -62,6 +72,9 @@ class TranslationCache final : private KnownBlocks {
   // Drops the blocks made from the bytes [first, last] of the frame; false: there were none.
   bool drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last);
   bool has_blocks_of(std::uint32_t frame) const;
+  // Drops the blocks with bytes in the 4 MB of linear space from `base` on whose code is no longer
+  // where it was made from.
+  void check_slot(std::uint32_t base, CodeLocations& locations);
 
   // Lets the branch whose displacement is at `place` go straight to `target`.
   void chain(std::uint32_t place, std::uint32_t target);
@@ -78,24 +91,28 @@ class TranslationCache final : private KnownBlocks {
   const Counts& counts() const { return counts_; }
 
  private:
-  // One entry of the directory.
+  // One entry of the directory. Small, since its size decides how much code the cache can hold.
   struct Block {
     std::uint32_t eip;
-    std::uint32_t frame;
-    std::uint32_t start;  // window offset of its code
-    std::uint32_t map;    // window offset of its MapPoints
-    std::uint16_t code_size;
-    std::uint16_t point_count;
-    std::uint16_t next_by_eip;  // 1 + number; 0: none
-    std::uint16_t next_by_frame;
-    std::uint8_t guest_size;
-    bool dropped;
+    static constexpr std::uint32_t frame_mask = 0xfffff, start_mask = 0x3fffff,
+                                   point_count_mask = 0x3ff, first_point_mask = 0x3ffff,
+                                   code_size_mask = 0x3fff;
+    std::uint32_t frame : 20;
+    std::uint32_t guest_size : 8;
+    std::uint32_t dropped : 1;
     // This entry and the one before name one block, by its two frames; this one is found by the
     // second frame only.
-    bool second;
-    std::uint8_t unused;
+    std::uint32_t second : 1;
+    std::uint32_t start : 22;  // window offset of its code
+    std::uint32_t point_count : 10;
+    std::uint32_t first_point : 18;  // its map: MapPoints from the start of the maps
+    std::uint32_t code_size : 14;
+    std::uint16_t next_by_eip;  // 1 + number; 0: none
+    std::uint16_t next_by_frame;
   };
-  static_assert(sizeof(Block) == 28);
+  static_assert(sizeof(Block) == 20);
+  static_assert(TranslatedTrace::code_capacity <= Block::code_size_mask);
+  static_assert(TranslatedTrace::point_capacity <= Block::point_count_mask);
   static constexpr unsigned bucket_count = 4096;
   static constexpr std::uint32_t most_blocks = 0xfffe;
 
@@ -105,9 +122,7 @@ class TranslationCache final : private KnownBlocks {
   const Block& block(unsigned number) const {
     return *reinterpret_cast<const Block*>(window_ + block_address(number));
   }
-  const MapPoint* points(const Block& b) const {
-    return reinterpret_cast<const MapPoint*>(window_ + b.map);
-  }
+  const MapPoint* points(const Block&) const;
   const std::uint8_t* code_at(std::uint32_t offset) const {
     return reinterpret_cast<const std::uint8_t*>(window_ + offset);
   }

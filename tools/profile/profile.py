@@ -29,7 +29,7 @@ IMAGE, COUNTS, SERIAL = "undercroft.elf", "counts.txt", "serial.log"  # of one r
 
 WINDOW_SIZE = 0x400000
 IMAGE_END = 0x110000
-CACHE_START, CACHE_END = 0x140000, 0x320000  # jump table and translation cache
+CACHE_START, CACHE_END = 0x140000, 0x380000  # jump table and translation cache
 GUEST_KERNEL = 0xC0000000  # Linux' PAGE_OFFSET
 
 

@@ -24,7 +24,9 @@ constexpr std::uint32_t P = page_bit::present, W = page_bit::writable, U = page_
 
 struct CodeListener final : CodeMappings {
   void code_frame_remapped(GuestPhysical frame) override { frames.push_back(frame); }
+  void code_slot_remapped(unsigned slot) override { slots.push_back(slot); }
   std::vector<GuestPhysical> frames;
+  std::vector<unsigned> slots;
 };
 
 // What the shadow makes of one linear address.
@@ -441,9 +443,9 @@ TEST_F(Shadow, TranslatedCodeIsToldOfItsMappings) {
   EXPECT_EQ(code.frames, (std::vector<GuestPhysical>{late}));
   set_table(5, late.value() | P | U);
   ASSERT_TRUE(access(linear, View::kernel, false));
-  code.frames.clear();
-  set_directory(1, 0);
-  EXPECT_NE(std::find(code.frames.begin(), code.frames.end(), late), code.frames.end());
+  EXPECT_TRUE(code.slots.empty());
+  set_directory(1, other_table.value() | P | U);
+  EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
 }
 
 TEST_F(Shadow, TablesAreRecycledWithinTheBudget) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 
 #include "translated_guest.hpp"
 
@@ -59,6 +60,41 @@ TEST_F(Cache, KeepsManyBlocksApart) {
     ASSERT_NE(start, previous);
     previous = start;
   }
+}
+
+// Blocks stay where the code still is, also when it reaches into the next page or slot.
+TEST_F(Cache, CheckingASlotDropsWhatIsElsewhere) {
+  struct Locations final : CodeLocations {
+    bool shows(std::uint32_t page, std::uint32_t of) override {
+      asked.insert({page, of});
+      return page != gone;
+    }
+    std::set<std::pair<std::uint32_t, std::uint32_t>> asked;
+    std::uint32_t gone = 0;
+  } locations;
+  constexpr std::uint32_t slot = code & ~0x3fffffu;
+  constexpr std::uint32_t crossing = code + page_size - 1;
+  for (const std::uint32_t eip : {code, code + 0x40, crossing}) {
+    guest.put(eip, {0x83, 0xc0, 0x01, 0xf4});
+    const auto made = guest.translate(eip);
+    if (made.crosses) cache.add_second_frame(frame + 1);
+  }
+  const std::uint32_t generation = cache.generation();
+  cache.check_slot(slot + 0x400000, locations);
+  EXPECT_TRUE(locations.asked.empty());
+  cache.check_slot(slot, locations);
+  using Asked = std::set<std::pair<std::uint32_t, std::uint32_t>>;
+  EXPECT_EQ(locations.asked, (Asked{{code, frame}, {code + page_size, frame + 1}}));
+  EXPECT_EQ(cache.generation(), generation);
+  locations.gone = code + page_size;
+  cache.check_slot(slot, locations);
+  EXPECT_NE(cache.generation(), generation);
+  EXPECT_TRUE(cache.find(code).has_value());
+  EXPECT_FALSE(cache.find(crossing).has_value());
+  locations.gone = code;
+  cache.check_slot(slot, locations);
+  EXPECT_FALSE(cache.find(code).has_value());
+  EXPECT_FALSE(cache.find(code + 0x40).has_value());
 }
 
 TEST_F(Cache, FlushForgetsEverything) {

@@ -80,11 +80,8 @@ void Monitor::forget_descriptors() {
 // Makes the user view's images anew and watches the pages they were made from.
 void Monitor::refresh_descriptors() {
   forget_descriptors();
-  const auto refreshed = descriptors_.refresh(vcpu_, linear_);
-  if (refreshed.collision) {
-    return end_run(RunEnd::Kind::stopped, "a GDT that reaches the monitor's entries");
-  }
-  processor_.set_ldt_entries(refreshed.ldt_entries);
+  descriptors_.refresh(vcpu_, linear_, processor_.window_base());
+  processor_.set_ldt_entries(descriptors_.ldt_entries());
   std::array<GuestLinear, DescriptorShadow::max_pages> pages;
   table_page_count_ = descriptors_.pages(pages);
   for (unsigned i = 0; i < table_page_count_; ++i) {
@@ -119,11 +116,7 @@ void Monitor::written(GuestPhysical address, unsigned bytes) {
   if (--descriptor_writes_left_ == 0) return forget_descriptors();
   for (unsigned i = 0; i < table_page_count_; ++i) {
     if (table_pages_[i].physical != address.page()) continue;
-    const auto refreshed =
-        descriptors_.written(linear_, table_pages_[i].linear.page() + address.page_offset(), bytes);
-    if (refreshed.collision) {
-      end_run(RunEnd::Kind::stopped, "a GDT that reaches the monitor's entries");
-    }
+    descriptors_.written(linear_, table_pages_[i].linear.page() + address.page_offset(), bytes);
   }
 }
 

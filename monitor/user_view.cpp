@@ -1,7 +1,7 @@
 // The guest's user code, run directly on the processor.
 #include "general_registers.hpp"
 #include "monitor.hpp"
-#include "segment/shadow_descriptor.hpp"
+#include "segment/descriptor.hpp"
 
 namespace undercroft {
 namespace {
@@ -10,19 +10,6 @@ namespace {
 constexpr std::uint32_t user_flags = eflags::arithmetic | eflags::direction | eflags::trap |
                                      eflags::nested_task | eflags::resume |
                                      eflags::alignment_check | eflags::identification;
-
-constexpr std::uint16_t lasting_attributes = static_cast<std::uint16_t>(~attribute::accessed);
-
-// Whether loading the cache's selector from the image would give the cache again.
-bool reload_gives(const DescriptorCache& cache, std::span<const std::uint64_t, 8192> gdt,
-                  std::span<const std::uint64_t, 8192> ldt) {
-  if (selector::is_null(cache.selector)) return !cache.usable;
-  const auto image = selector::in_ldt(cache.selector) ? ldt : gdt;
-  const Descriptor descriptor(image[selector::index(cache.selector)]);
-  return cache.usable && descriptor.present() && descriptor.is_code_or_data() &&
-         descriptor.base() == cache.base && descriptor.limit() == cache.limit &&
-         ((descriptor.attributes() ^ cache.attributes) & lasting_attributes) == 0;
-}
 
 }  // namespace
 
@@ -33,13 +20,8 @@ bool Monitor::direct_execution_is_exact() {
   if (segments_exact_) return true;
   if (!descriptors_current_) refresh_descriptors();
   descriptor_writes_left_ = most_descriptor_writes;
-  const auto gdt = processor_.gdt_image(View::user);
-  const auto ldt = processor_.ldt_image(View::user);
-  for (const DescriptorCache& cache : vcpu_.segments) {
-    if (!reload_gives(cache, gdt, ldt)) return false;
-  }
-  segments_exact_ = true;
-  return true;
+  segments_exact_ = descriptors_.exact_for(vcpu_);
+  return segments_exact_;
 }
 
 void Monitor::run_directly() {

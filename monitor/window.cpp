@@ -62,6 +62,7 @@ void Monitor::move_window(HostLinear base) {
   shadow_.map_window_at(base);
   processor_.move_window(base);
   shadow_.unmap_window_at(old);
+  descriptors_.move_unmapped(base);
   view_.reset();
   window_crowded_ = false;
   ++statistics_.migrations;

@@ -164,10 +164,10 @@ Guarded<Done> verify(Execution& x) {
 
 Guarded<Done> adjust_rpl(Execution& x) {
   TRY(x.require_protected_mode());
-  const auto old = static_cast<std::uint16_t>(TRY(x.read(x.operand(0))));
   const auto source = static_cast<std::uint16_t>(TRY(x.read(x.operand(1))));
-  const auto adjusted = adjusted_rpl(old, source);
-  if (adjusted) TRY(x.write(x.operand(0), *adjusted));  // else nothing is written
+  const auto opened = TRY(x.open(x.operand(0)));  // a destination that cannot be written faults
+  const auto adjusted = adjusted_rpl(static_cast<std::uint16_t>(opened.value), source);
+  if (adjusted) TRY(x.close(x.operand(0), opened, *adjusted));
   x.set_flags(math::flag(adjusted.has_value(), eflags::zero), eflags::zero);
   return Done{};
 }

@@ -6,6 +6,8 @@ const char* name_of(PageFaultCause cause) {
   switch (cause) {
     case PageFaultCause::descriptor_accessed:
       return "descriptor accessed";
+    case PageFaultCause::task_wanted:
+      return "task wanted";
     case PageFaultCause::reserved_bit:
       return "reserved bit";
     case PageFaultCause::window_wanted:

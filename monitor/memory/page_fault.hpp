@@ -19,6 +19,8 @@ struct PageFaultFacts {
   // The processor's own access to a descriptor table (error code without U, though the guest runs
   // at ring 3), and CR2 in the window's GDT or LDT.
   bool in_descriptor_table = false;
+  // Likewise, and CR2 in the window's page 0, where the user view shows task state segments.
+  bool in_hidden_task = false;
   bool in_window = false;  // CR2 in the window's 4 MB
   GuestTables guest = GuestTables::not_present;
   // The rest holds only if the guest's tables map the address (not_permitted or allowed).
@@ -32,6 +34,7 @@ struct PageFaultFacts {
 // One value per row of design section 6, in its order.
 enum class PageFaultCause : std::uint8_t {
   descriptor_accessed,  // set A in guest table and image, retry
+  task_wanted,          // user code goes to a TSS: emulate
   reserved_bit,         // inject #PF
   window_wanted,        // the guest maps memory where the window stands: migrate
   not_permitted,        // not present, or not for this CPL: inject #PF
@@ -45,7 +48,7 @@ enum class PageFaultCause : std::uint8_t {
   shadow_missing,       // set A, fill
   stale_translation,    // the TLB was behind: retry
 };
-inline constexpr unsigned page_fault_cause_count = 13;
+inline constexpr unsigned page_fault_cause_count = 14;
 
 enum class FaultAction : std::uint8_t { fill, emulate, inject, migrate, restore, retry };
 
@@ -55,6 +58,7 @@ constexpr PageFaultCause classify(const PageFaultFacts& facts) {
   const bool guest_maps =
       facts.guest == GuestTables::not_permitted || facts.guest == GuestTables::allowed;
   if (facts.in_descriptor_table && facts.write) return descriptor_accessed;
+  if (facts.in_hidden_task) return task_wanted;
   if (facts.guest == GuestTables::reserved_bit) return reserved_bit;
   if (facts.in_window && guest_maps && is_memory(facts.frame)) return window_wanted;
   if (facts.guest != GuestTables::allowed) return not_permitted;
@@ -73,6 +77,8 @@ constexpr FaultAction action_of(PageFaultCause cause) {
   switch (cause) {
     case PageFaultCause::descriptor_accessed:
       return FaultAction::retry;
+    case PageFaultCause::task_wanted:
+      return FaultAction::emulate;
     case PageFaultCause::reserved_bit:
       return FaultAction::inject;
     case PageFaultCause::window_wanted:

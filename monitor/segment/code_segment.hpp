@@ -47,10 +47,12 @@ inline Guarded<Done> require_offset(std::uint32_t offset, std::uint32_t limit) {
 }
 
 // Null the data registers that the outer privilege level must not use (SDM volume 2, RET and IRET).
+// A null selector's RPL goes too, as on processors, where its hidden part has DPL 0.
 constexpr void drop_inner_segments(Vcpu& vcpu) {
   for (const Segment segment : {Segment::es, Segment::ds, Segment::fs, Segment::gs}) {
     DescriptorCache& cache = vcpu[segment];
-    if (cache.usable && !cache.is_conforming() && cache.dpl() < vcpu.cpl) cache = null_cache(0);
+    const bool usable_here = cache.is_conforming() || cache.dpl() >= vcpu.cpl;
+    if (!cache.usable || !usable_here) cache = null_cache(0);
   }
 }
 

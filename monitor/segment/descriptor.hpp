@@ -155,6 +155,10 @@ class Descriptor {
     const std::uint64_t bit = std::uint64_t{1} << 41;
     return Descriptor(busy ? raw_ | bit : raw_ & ~bit);
   }
+  constexpr Descriptor with_base(std::uint32_t base) const {
+    return Descriptor((low() & 0xffff) | base << 16,
+                      (high() & 0x00ffff00) | (base & 0xff000000) | ((base >> 16) & 0xff));
+  }
   constexpr Descriptor with_gate_selector(std::uint16_t target) const {
     return Descriptor((raw_ & ~(std::uint64_t{0xffff} << 16)) | std::uint64_t{target} << 16);
   }

@@ -20,48 +20,46 @@ Descriptor read_entry(LinearMemory& memory, GuestLinear address) {
 
 }  // namespace
 
-// The end of the part of the image that mirrors the guest: the LDT's whole, the GDT's up to the
-// monitor's own entries.
-unsigned DescriptorShadow::writable_end(const Shadow& shadow) const {
+// The end of the part of the image that shows the guest's entries: the LDT's whole.
+unsigned DescriptorShadow::shown_end(const Shadow& shadow) const {
   return &shadow == &gdt_ ? first_reserved : entries;
 }
 
-// Copies guest entries [first, end) of the table into the image; true on a collision.
-bool DescriptorShadow::sync(LinearMemory& memory, Shadow& shadow, unsigned first, unsigned end) {
-  bool collision = false;
-  for (unsigned i = first; i < end; ++i) {
-    const Descriptor guest = read_entry(memory, shadow.base + i * 8);
-    if (i >= writable_end(shadow)) {
-      collision |= guest.present();
-    } else {
-      const bool null = &shadow == &gdt_ && i == 0;  // never used by the processor
-      shadow.image[i] = null ? 0 : user_view_descriptor(guest);
-    }
+// Copies guest entries [first, end) of the table into the image. If there is any beyond what is
+// shown, all of those are looked at.
+void DescriptorShadow::sync(LinearMemory& memory, Shadow& shadow, unsigned first, unsigned end) {
+  const unsigned shown = shown_end(shadow);
+  for (unsigned i = first; i < std::min(end, shown); ++i) {
+    const bool null = &shadow == &gdt_ && i == 0;  // never used by the processor
+    const Descriptor guest = null ? Descriptor{} : read_entry(memory, shadow.base + i * 8);
+    names_unmapped_ |= guest.is_tss();
+    shadow.image[i] = user_view_descriptor(guest, unmapped_).raw();
   }
-  return collision;
+  if (end <= shown) return;
+  hides_ = false;
+  for (unsigned i = shown; i < shadow.count && !hides_; ++i) {
+    hides_ = visible_to_user(read_entry(memory, shadow.base + i * 8));
+  }
 }
 
-DescriptorShadow::Refreshed DescriptorShadow::refresh(const Vcpu& vcpu, LinearMemory& memory) {
+void DescriptorShadow::refresh(const Vcpu& vcpu, LinearMemory& memory, HostLinear unmapped) {
   const auto reload = [&](Shadow& shadow, GuestLinear base, unsigned count) {
-    const unsigned old_end = std::min(shadow.count, writable_end(shadow));
+    const unsigned old_end = std::min(shadow.count, shown_end(shadow));
     shadow.base = base;
     shadow.count = count;
     for (unsigned i = count; i < old_end; ++i) shadow.image[i] = 0;
-    return sync(memory, shadow, 0, count);
+    sync(memory, shadow, 0, count);
   };
-  Refreshed result;
-  result.collision = reload(gdt_, vcpu.gdtr.base, (vcpu.gdtr.limit + 1u) / 8);
+  unmapped_ = unmapped;
+  names_unmapped_ = false;
+  hides_ = false;
+  reload(gdt_, vcpu.gdtr.base, (vcpu.gdtr.limit + 1u) / 8);
   const unsigned ldt_count =
       vcpu.ldtr.usable ? std::min(entries, vcpu.ldtr.limit / 8 + (vcpu.ldtr.limit % 8 == 7)) : 0;
   reload(ldt_, GuestLinear(vcpu.ldtr.base), ldt_count);
-  result.ldt_entries = ldt_count;
-  return result;
 }
 
-DescriptorShadow::Refreshed DescriptorShadow::written(LinearMemory& memory, GuestLinear address,
-                                                      unsigned bytes) {
-  Refreshed result;
-  result.ldt_entries = ldt_.count;
+void DescriptorShadow::written(LinearMemory& memory, GuestLinear address, unsigned bytes) {
   for (Shadow* shadow : {&gdt_, &ldt_}) {
     // Offsets from the base wrap like addresses: compare in 64 bits from a common origin.
     const std::uint32_t offset = address - shadow->base;
@@ -71,20 +69,48 @@ DescriptorShadow::Refreshed DescriptorShadow::written(LinearMemory& memory, Gues
     const auto to_entry = [&](std::uint64_t byte) {
       return static_cast<unsigned>(std::min<std::uint64_t>(byte / 8, shadow->count));
     };
-    result.collision |= sync(memory, *shadow, to_entry(offset), to_entry(end + 7));
-    result.collision |= sync(memory, *shadow, 0, to_entry(wrapped_end + 7));
+    if (to_entry(offset) < to_entry(end + 7)) {
+      sync(memory, *shadow, to_entry(offset), to_entry(end + 7));
+    }
+    if (wrapped_end) sync(memory, *shadow, 0, to_entry(wrapped_end + 7));
   }
-  return result;
+}
+
+void DescriptorShadow::move_unmapped(HostLinear unmapped) {
+  unmapped_ = unmapped;
+  if (!names_unmapped_) return;
+  for (Shadow* shadow : {&gdt_, &ldt_}) {
+    for (unsigned i = 0; i < std::min(shadow->count, shown_end(*shadow)); ++i) {
+      const Descriptor shown(shadow->image[i]);
+      if (shown.is_tss()) shadow->image[i] = user_view_descriptor(shown, unmapped).raw();
+    }
+  }
+}
+
+// What the processor finds for the selector; nothing where it finds what is not the guest's.
+Descriptor DescriptorShadow::image_of(std::uint16_t selector) const {
+  const Shadow& shadow = selector::in_ldt(selector) ? ldt_ : gdt_;
+  const unsigned index = selector::index(selector);
+  return index < shown_end(shadow) ? Descriptor(shadow.image[index]) : Descriptor{};
+}
+
+bool DescriptorShadow::exact_for(const Vcpu& vcpu) const {
+  if (hides_) return false;
+  for (unsigned s = 0; s < vcpu.segments.size(); ++s) {
+    const auto segment = static_cast<Segment>(s);
+    if (!reload_gives(vcpu, segment, image_of(vcpu[segment].selector))) return false;
+  }
+  return true;
 }
 
 Guarded<Done> DescriptorShadow::set_accessed(LinearMemory& memory, Table table, unsigned index) {
   Shadow& shadow = table == Table::gdt ? gdt_ : ldt_;
-  if (index >= shadow.count || index >= writable_end(shadow)) return Done{};
+  if (index >= shadow.count || index >= shown_end(shadow)) return Done{};
   const GuestLinear address = shadow.base + index * 8;
   const Descriptor guest = read_entry(memory, address);
   if (!guest.is_code_or_data()) return Done{};
   const Descriptor marked = TRY(mark_accessed(memory, TableEntry{guest, address}));
-  shadow.image[index] = user_view_descriptor(marked);
+  shadow.image[index] = user_view_descriptor(marked, unmapped_).raw();
   return Done{};
 }
 

@@ -18,23 +18,29 @@ class DescriptorShadow {
  public:
   using Image = std::span<std::uint64_t, 8192>;
   static constexpr unsigned entries = 8192;
-  static constexpr unsigned first_reserved = host_gdt::monitor_code;  // to the end of the GDT image
+  // To the end of the GDT's image nothing is shown of the guest: the monitor's entries are on the
+  // last page, and it is writable, so that an accessed bit set there would not be noticed.
+  static constexpr unsigned first_reserved = 7680;
   // A table of 64 KB that does not begin on a page boundary spans 17 pages.
   static constexpr unsigned max_pages = 2 * 17;
-
-  struct Refreshed {
-    bool collision = false;  // the guest's GDT holds something at an index reserved for the monitor
-    unsigned ldt_entries = 0;  // for Processor::set_ldt_entries
-  };
 
   DescriptorShadow(Image gdt, Image ldt) : gdt_{gdt, {}, 0}, ldt_{ldt, {}, 0} {}
 
   // After LGDT, LLDT or a change of the address space: reads both tables. Entries beyond the limit,
   // or on pages that cannot be read, become 0 (a use traps, and the interpreter finds out why).
-  Refreshed refresh(const Vcpu&, LinearMemory&);
+  // unmapped: as for user_view_descriptor.
+  void refresh(const Vcpu&, LinearMemory&, HostLinear unmapped);
 
   // After a write of the guest to `bytes` bytes at `address`: resyncs the entries it touched.
-  Refreshed written(LinearMemory&, GuestLinear address, unsigned bytes);
+  void written(LinearMemory&, GuestLinear address, unsigned bytes);
+
+  // Another place is unmapped now.
+  void move_unmapped(HostLinear);
+
+  // Whether user code with these registers runs on the images as it would on the guest's tables.
+  bool exact_for(const Vcpu&) const;
+
+  unsigned ldt_entries() const { return ldt_.count; }
 
   // The processor tried to set an accessed bit in an image: sets it in the guest's table and in the
   // image. #PF if the guest's table cannot be written. Entries that are no segments are left alone.
@@ -50,10 +56,14 @@ class DescriptorShadow {
     GuestLinear base;
     unsigned count;  // entries of the guest's table
   };
-  bool sync(LinearMemory&, Shadow&, unsigned first, unsigned end);
-  unsigned writable_end(const Shadow&) const;
+  void sync(LinearMemory&, Shadow&, unsigned first, unsigned end);
+  unsigned shown_end(const Shadow&) const;
+  Descriptor image_of(std::uint16_t selector) const;
 
   Shadow gdt_, ldt_;
+  HostLinear unmapped_{};
+  bool names_unmapped_ = false;  // some entry may have it as its base
+  bool hides_ = false;           // user code could find out about an entry that is not shown
 };
 
 }  // namespace undercroft

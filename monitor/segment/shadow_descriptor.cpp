@@ -24,15 +24,12 @@ bool loadable(const Vcpu& vcpu, Segment segment, std::uint16_t selector, Descrip
 
 }  // namespace
 
-bool matches_table(const Vcpu& vcpu, LinearMemory& memory, Segment segment) {
+bool reload_gives(const Vcpu& vcpu, Segment segment, Descriptor descriptor) {
   const DescriptorCache& cache = vcpu[segment];
   const bool needs_segment = segment == Segment::cs || segment == Segment::ss;
   if (selector::is_null(cache.selector)) return !needs_segment && !cache.usable;
-  if (!cache.usable) return false;
-  const auto entry = lookup_descriptor(vcpu, memory, cache.selector);
-  if (!entry.ok()) return false;
-  const Descriptor& descriptor = entry.value().descriptor;
-  if (!loadable(vcpu, segment, cache.selector, descriptor)) return false;
+  if (!cache.usable || !loadable(vcpu, segment, cache.selector, descriptor)) return false;
+  if (!needs_segment && !descriptor.accessed()) return false;
   DescriptorCache held = cache;
   held.attributes |= attribute::accessed;
   return held == descriptor.with_accessed().cache(cache.selector);

@@ -2,7 +2,7 @@
 // (design section 5). Pure functions; where the images live is descriptor_shadow's business.
 #pragma once
 
-#include "../memory/linear_memory.hpp"
+#include "../address.hpp"
 #include "../vcpu.hpp"
 #include "descriptor.hpp"
 
@@ -27,24 +27,24 @@ constexpr std::uint64_t kernel_view_descriptor(const DescriptorCache& cache) {
 // VERR and VERW at CPL 3 tell the truth. What could take the processor out of the guest is made to
 // trap:
 // - gates keep everything but their target selector, which is null: a use raises #GP(0);
-// - a TSS of DPL 3 (all others are out of CPL 3's reach, and LAR and LSL cannot see them) gets
-// limit 0
-//   and base 0, so that a jump to it raises #TS before anything is switched. LAR stays right but
-//   for the G bit; LSL gives 0 there, the one departure. TSSs of other DPLs get the same treatment
-//   unseen.
+// - a TSS of DPL 3 gets a base where nothing is mapped, `unmapped`: a jump to it raises #GP if it
+//   is busy, else #PF, by the processor's own reading, before anything is switched (SDM volume 3,
+//   7.3). The base is what LAR and LSL do not tell. All other TSSs are out of CPL 3's reach and
+//   stay away.
 // LDT descriptors and reserved types can only fault at CPL 3 and are kept.
-constexpr std::uint64_t user_view_descriptor(Descriptor guest) {
-  if (guest.is_code_or_data()) return guest.raw();
-  if (guest.is_gate()) return guest.with_gate_selector(0).raw();
-  if (guest.is_tss()) {
-    return Descriptor::segment(0, 0, guest.attributes()).raw();
-  }
-  return guest.raw();
+constexpr Descriptor user_view_descriptor(Descriptor guest, HostLinear unmapped) {
+  if (guest.is_code_or_data()) return guest;
+  if (guest.is_gate()) return guest.with_gate_selector(0);
+  if (!guest.is_tss()) return guest;
+  return guest.dpl() == 3 ? guest.with_base(unmapped.value()) : Descriptor{};
 }
 
-// Whether reloading the register's selector at the current CPL from the guest's tables would
-// succeed and give the cache now held (design section 1: the rule for direct execution). The
-// accessed bit is not compared: a reload sets it.
-bool matches_table(const Vcpu&, LinearMemory&, Segment);
+// Whether LAR, LSL, VERR or VERW at CPL 3 may find out anything about the descriptor.
+constexpr bool visible_to_user(Descriptor d) { return d.dpl() == 3 || d.is_conforming(); }
+
+// Whether loading the register's selector at the current CPL, with this descriptor for it, would
+// succeed, give the cache now held and change nothing in the table (design section 1: the rule for
+// direct execution). CS and SS may lack the accessed bit: SYSEXIT loads them without a table.
+bool reload_gives(const Vcpu&, Segment, Descriptor);
 
 }  // namespace undercroft

@@ -15,7 +15,8 @@ using namespace undercroft;
 namespace {
 
 bool applies(PageFaultCause cause, const PageFaultFacts& f) {
-  const bool descriptor = f.in_descriptor_table && f.write;
+  const bool accessed = f.in_descriptor_table && f.write;
+  const bool descriptor = accessed || f.in_hidden_task;  // the processor's own doing
   const bool maps = f.guest == GuestTables::allowed || f.guest == GuestTables::not_permitted;
   const bool memory = f.frame == FrameKind::ram || f.frame == FrameKind::read_only_image ||
                       f.frame == FrameKind::withdrawn || f.frame == FrameKind::not_yet_given;
@@ -28,7 +29,9 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
   const bool filled = present && !(f.write && (f.watched || !f.dirty));
   switch (cause) {
     case PageFaultCause::descriptor_accessed:
-      return descriptor;
+      return accessed;
+    case PageFaultCause::task_wanted:
+      return !accessed && f.in_hidden_task;
     case PageFaultCause::reserved_bit:
       return !descriptor && f.guest == GuestTables::reserved_bit;
     case PageFaultCause::window_wanted:
@@ -60,7 +63,7 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
 
 template <class Visit>
 void for_all_facts(Visit visit) {
-  for (unsigned bits = 0; bits < 128; ++bits)
+  for (unsigned bits = 0; bits < 256; ++bits)
     for (unsigned guest = 0; guest < 4; ++guest)
       for (unsigned frame = 0; frame < frame_kind_count; ++frame) {
         PageFaultFacts facts;
@@ -71,6 +74,7 @@ void for_all_facts(Visit visit) {
         facts.dirty = bits & 16;
         facts.shadow_allows = bits & 32;
         facts.absent = bits & 64 ? AbsentMemory::faults : AbsentMemory::floats;
+        facts.in_hidden_task = bits & 128;
         facts.guest = static_cast<GuestTables>(guest);
         facts.frame = static_cast<FrameKind>(frame);
         visit(facts);
@@ -115,7 +119,7 @@ TEST(PageFault, InjectsExactlyWhatTheGuestCalledFor) {
       EXPECT_NE(facts.guest, GuestTables::allowed);
     }
     if (action_of(cause) == FaultAction::fill || action_of(cause) == FaultAction::emulate) {
-      EXPECT_EQ(facts.guest, GuestTables::allowed);
+      EXPECT_TRUE(facts.guest == GuestTables::allowed || facts.in_hidden_task);
     }
   });
 }
@@ -123,8 +127,8 @@ TEST(PageFault, InjectsExactlyWhatTheGuestCalledFor) {
 TEST(PageFault, ActionsAndNames) {
   using enum FaultAction;
   constexpr std::array<FaultAction, page_fault_cause_count> expected{
-      retry,   inject,  migrate, inject, emulate, inject, emulate,
-      emulate, restore, emulate, fill,   fill,    retry};
+      retry,   emulate, inject,  migrate, inject, emulate, inject,
+      emulate, emulate, restore, emulate, fill,   fill,    retry};
   std::set<std::string> names;
   for (unsigned cause = 0; cause < page_fault_cause_count; ++cause) {
     EXPECT_EQ(action_of(static_cast<PageFaultCause>(cause)), expected[cause]) << cause;

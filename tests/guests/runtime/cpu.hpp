@@ -115,7 +115,9 @@ void set_gate(unsigned vector, u64 gate);
 u64 get_gate(unsigned vector);
 
 struct [[gnu::packed]] TaskState {
-  u32 link, esp0, ss0, unused[22];
+  u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
+  u32 eax, ecx, edx, ebx, esp, ebp, esi, edi;
+  u32 es, cs, ss, ds, fs, gs, ldt;
   u16 trap, io_map;
   u8 io_bitmap[33];
 };

@@ -286,5 +286,14 @@ TEST(InterpreterStep, ModifyRaisesTheFaultOfAWrite) {
   EXPECT_EQ(machine.vcpu.eflags, before.eflags);
 }
 
+// ARPL asks for it also where it would leave the selector as it is.
+TEST(InterpreterStep, ArplRaisesTheFaultOfAWrite) {
+  Machine machine(Mode::protected_32, 3);
+  machine.memory.page(0x6000).writable = false;
+  machine[Register::ebx] = 0x6000;
+  machine[Register::eax] = 0;
+  EXPECT_EQ(fault(machine.run({0x63, 0x03})), Exception::page_fault(GuestLinear(0x6000), 7));
+}
+
 }  // namespace
 }  // namespace undercroft::test

@@ -17,6 +17,7 @@ namespace access = test::access;
 using Table = DescriptorShadow::Table;
 
 constexpr std::uint64_t monitors_own = 0x1122334455667788;
+constexpr HostLinear unmapped{0xab400000};
 
 struct Shadowed : Machine {
   std::vector<std::uint64_t> gdt_image, ldt_image;
@@ -34,14 +35,20 @@ struct Shadowed : Machine {
   static DescriptorShadow::Image image(std::vector<std::uint64_t>& words) {
     return DescriptorShadow::Image(words.data(), 8192);
   }
-  DescriptorShadow::Refreshed refresh() { return shadow.refresh(vcpu, memory); }
+  unsigned refresh() {
+    shadow.refresh(vcpu, memory, unmapped);
+    return shadow.ldt_entries();
+  }
+  HostLinear base_of_tasks = unmapped;
+  std::uint64_t shown(std::uint64_t guest) const {
+    return user_view_descriptor(Descriptor(guest), base_of_tasks).raw();
+  }
   // Compares the images with what stands in the guest's tables.
   void expect_in_step() {
     for (unsigned i = 1; i < DescriptorShadow::first_reserved; ++i) {
       const bool within = i * 8 + 7 <= vcpu.gdtr.limit;
       const std::uint32_t at = vcpu.gdtr.base.value() + i * 8;
-      const std::uint64_t expected =
-          within ? user_view_descriptor(Descriptor(memory.get64(at))) : 0;
+      const std::uint64_t expected = within ? shown(memory.get64(at)) : 0;
       ASSERT_EQ(gdt_image[i], expected) << i;
     }
     for (unsigned i = DescriptorShadow::first_reserved; i < 8192; ++i) {
@@ -49,8 +56,7 @@ struct Shadowed : Machine {
     }
     for (unsigned i = 0; i < 8192; ++i) {
       const bool within = vcpu.ldtr.usable && i * 8 + 7 <= vcpu.ldtr.limit;
-      const std::uint64_t expected =
-          within ? user_view_descriptor(Descriptor(memory.get64(vcpu.ldtr.base + i * 8))) : 0;
+      const std::uint64_t expected = within ? shown(memory.get64(vcpu.ldtr.base + i * 8)) : 0;
       ASSERT_EQ(ldt_image[i], expected) << i;
     }
   }
@@ -58,9 +64,7 @@ struct Shadowed : Machine {
 
 TEST(DescriptorShadow, FollowsTheTables) {
   Shadowed machine;
-  const auto result = machine.refresh();
-  EXPECT_FALSE(result.collision);
-  EXPECT_EQ(result.ldt_entries, 8u);
+  EXPECT_EQ(machine.refresh(), 8u);
   machine.expect_in_step();
   EXPECT_EQ(machine.gdt_image[3], machine.get(Machine::code_3).raw());
 }
@@ -70,12 +74,12 @@ TEST(DescriptorShadow, ShrinkingAndMovingTables) {
   machine.refresh();
   machine.vcpu.gdtr.limit = 0x1e;  // the entry at 0x18 is cut off
   machine.vcpu.ldtr.limit = 0xe;
-  EXPECT_EQ(machine.refresh().ldt_entries, 1u);
+  EXPECT_EQ(machine.refresh(), 1u);
   machine.expect_in_step();
   EXPECT_EQ(machine.gdt_image[3], 0u);
   machine.vcpu.gdtr = {GuestLinear(Machine::gdt + 8), 0xffff};
   machine.vcpu.ldtr = null_cache(0);
-  EXPECT_EQ(machine.refresh().ldt_entries, 0u);
+  EXPECT_EQ(machine.refresh(), 0u);
   machine.expect_in_step();
 }
 
@@ -83,7 +87,7 @@ TEST(DescriptorShadow, ShrinkingFromTheLargestTableSparesTheMonitorsEntries) {
   Shadowed machine;
   machine.vcpu.gdtr.limit = 0xffff;
   machine.vcpu.ldtr.limit = 0xffff;
-  EXPECT_EQ(machine.refresh().ldt_entries, 8192u);
+  EXPECT_EQ(machine.refresh(), 8192u);
   machine.vcpu.gdtr.limit = 0xff;
   machine.vcpu.ldtr.limit = 7;
   machine.refresh();
@@ -98,17 +102,68 @@ TEST(DescriptorShadow, NullEntryStaysNull) {
   EXPECT_NE(machine.ldt_image[0], 0u);  // an LDT has no null entry
 }
 
-TEST(DescriptorShadow, CollisionIsReportedAndTheMonitorsEntryStays) {
+// The monitor's entries and the rest of their page: what the guest has there is not shown, and
+// matters as soon as user code could find out.
+TEST(DescriptorShadow, EntriesAtTheMonitorsPlacesAreInexactIfUserCodeMaySeeThem) {
+  for (const unsigned index : {DescriptorShadow::first_reserved, host_gdt::monitor_code, 8191u}) {
+    Shadowed machine;
+    machine.at_level(3);
+    machine.vcpu.gdtr.limit = 0xffff;
+    machine.refresh();
+    EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+    const std::uint32_t at = Machine::gdt + index * 8;
+    const auto exact_with = [&](Descriptor d) {
+      machine.memory.put64(at, d.raw());
+      machine.shadow.written(machine.memory, GuestLinear(at), 8);
+      const bool exact = machine.shadow.exact_for(machine.vcpu);
+      machine.refresh();
+      EXPECT_EQ(machine.shadow.exact_for(machine.vcpu), exact);
+      EXPECT_EQ(machine.gdt_image[index], monitors_own);
+      return exact;
+    };
+    EXPECT_TRUE(exact_with(flat(access::data)));
+    EXPECT_FALSE(exact_with(flat(access::dpl(access::data, 3))));
+    EXPECT_FALSE(exact_with(flat(access::absent(access::dpl(access::data, 3)))));
+    EXPECT_FALSE(exact_with(flat(access::conforming)));
+    EXPECT_TRUE(exact_with(Descriptor{}));
+    machine.vcpu.gdtr.limit = static_cast<std::uint16_t>(index * 8 - 1);
+    machine.memory.put64(at, flat(access::dpl(access::data, 3)).raw());
+    machine.refresh();
+    EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+  }
+}
+
+TEST(DescriptorShadow, RegistersThatTheImagesWouldGiveAgainAreExact) {
   Shadowed machine;
-  machine.vcpu.gdtr.limit = 0xffff;
-  EXPECT_FALSE(machine.refresh().collision);
-  const std::uint32_t at = Machine::gdt + DescriptorShadow::first_reserved * 8;
-  machine.memory.put64(at, flat(access::absent(access::data)).raw());
-  EXPECT_FALSE(machine.shadow.written(machine.memory, GuestLinear(at), 8).collision);
-  machine.memory.put64(at, flat(access::data).raw());
-  EXPECT_TRUE(machine.shadow.written(machine.memory, GuestLinear(at), 8).collision);
-  EXPECT_TRUE(machine.refresh().collision);
-  EXPECT_EQ(machine.gdt_image[DescriptorShadow::first_reserved], monitors_own);
+  machine.at_level(3);
+  machine.refresh();
+  EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+  machine.vcpu[Segment::fs] = machine.get(4).cache(7);  // in the LDT
+  EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+  // What SYSEXIT may leave: no load at CPL 3 gives it.
+  machine.vcpu[Segment::ds] = machine.get(Machine::data_0).cache(Machine::data_0);
+  EXPECT_FALSE(machine.shadow.exact_for(machine.vcpu));
+  machine.vcpu[Segment::ds] = null_cache(0);
+  EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+  // A selector whose place in the image is the monitor's.
+  machine.vcpu[Segment::es] = flat(access::dpl(access::data, 3)).cache(8180 * 8 + 3);
+  machine.gdt_image[8180] = flat(access::dpl(access::data, 3)).raw();
+  EXPECT_FALSE(machine.shadow.exact_for(machine.vcpu));
+}
+
+TEST(DescriptorShadow, TasksMoveWithTheUnmappedPlace) {
+  Shadowed machine;
+  machine.set(Machine::scratch, Descriptor::segment(0x4000, 0x67, 0xe9));
+  machine.set(0xc, Descriptor::segment(0x4000, 0xfffff, 0xe3));
+  machine.refresh();
+  machine.expect_in_step();
+  machine.base_of_tasks = HostLinear(0xcd800000);
+  machine.shadow.move_unmapped(machine.base_of_tasks);
+  machine.expect_in_step();
+  const std::uint32_t at = Machine::gdt + Machine::scratch;
+  machine.memory.put64(at, Descriptor::segment(0x5000, 0x77, 0xe9).raw());
+  machine.shadow.written(machine.memory, GuestLinear(at), 8);
+  machine.expect_in_step();
 }
 
 TEST(DescriptorShadow, UnreadablePagesReadAsNothing) {
@@ -175,7 +230,7 @@ TEST(DescriptorShadow, SetAccessedLeavesTheRestAlone) {
   Shadowed machine;
   machine.refresh();
   const unsigned writes = machine.memory.writes;
-  for (const unsigned index : {Machine::ldt_selector / 8u, 0x20u, 8180u}) {
+  for (const unsigned index : {Machine::ldt_selector / 8u, 0x20u, 7680u, 8180u}) {
     EXPECT_TRUE(machine.shadow.set_accessed(machine.memory, Table::gdt, index).ok());
   }
   EXPECT_EQ(machine.memory.writes, writes);

@@ -50,6 +50,17 @@ TEST(InterruptReturn, ToUserLoadsTheOuterStackAndDropsKernelSegments) {
   EXPECT_EQ(machine.vcpu[Segment::gs], null_cache(0));
 }
 
+// A null selector has no privilege level that would let it stay.
+TEST(InterruptReturn, ToUserMakesAnyNullSelectorZero) {
+  Machine machine;
+  machine.vcpu[Segment::ds] = null_cache(3);
+  machine.vcpu[Segment::gs] = null_cache(1);
+  machine.push({Machine::data_3, Machine::user_stack, 0x3202, Machine::code_3, 0x6000});
+  EXPECT_TRUE(iret(machine).ok());
+  EXPECT_EQ(machine.vcpu[Segment::ds], null_cache(0));
+  EXPECT_EQ(machine.vcpu[Segment::gs], null_cache(0));
+}
+
 // Which flags change, by CPL, IOPL and operand size: SDM volume 2, IRET, and volume 1, 3.4.3.
 TEST(InterruptReturn, FlagsByPrivilege) {
   for (unsigned cpl : {0u, 1u, 3u}) {

@@ -3,7 +3,9 @@
 // interpreter is written against it; the monitor implements it, tests fake it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "address.hpp"
 #include "exception.hpp"
@@ -13,6 +15,14 @@ namespace undercroft {
 
 struct CpuidLeaf {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+struct Instruction;
+
+struct NativeResult {
+  static constexpr std::size_t most_bytes = 512;  // of a memory operand
+  // x87's registers afterwards; only of an x87 instruction that stores.
+  std::uint16_t fpu_control = 0, fpu_status = 0;
 };
 
 class Environment {
@@ -26,6 +36,13 @@ class Environment {
   // An unknown MSR, or a reserved bit, is #GP(0).
   virtual Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t index) = 0;
   virtual Guarded<Done> write_msr(Vcpu&, std::uint32_t index, std::uint64_t value) = 0;
+
+  // Runs an x87, MMX or SSE instruction on the processor: with the Vcpu's general registers and
+  // arithmetic flags, and with `memory` for its memory operand (as many bytes as it has; 8 or 16
+  // for MASKMOVQ and MASKMOVDQU; at a multiple of 16). The error is what the processor raised; then
+  // nothing has changed.
+  virtual Guarded<NativeResult> run_native(Vcpu&, const Instruction&,
+                                           std::span<std::uint8_t> memory) = 0;
 
   // The bits that this CPU model lets a guest set; others are #GP(0).
   virtual std::uint32_t cr4_allowed() const = 0;

@@ -51,10 +51,7 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   const auto frame = watch_code(linear);
   if (!frame) return std::nullopt;
   const std::uint32_t in_page = page_size - (eip & page_mask);
-  // The interpreter comes here for one instruction that only the processor can run.
-  const unsigned most = interprets_kernel() ? 1 : TranslationCache::usual_instructions;
-  const auto made =
-      cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page, most);
+  const auto made = cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page);
   if (!made.crosses) return made.start;
   if (const auto second = watch_code(linear + in_page)) cache_.add_second_frame(*second);
   return made.start;
@@ -207,7 +204,7 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
     point.eip = context_.ecx;
     point.state = PointState::borrowed_eax_ecx;
   }
-  if (stepping_ || interprets_kernel()) {  // a boundary at last, or one step was all
+  if (stepping_) {  // a boundary at last
     save_kernel_context(point);
     return Next::leave;
   }
@@ -253,55 +250,7 @@ void Monitor::kernel_exception() {
   if (!point)
     return end_run(RunEnd::Kind::stopped, "an exception at a cache address without a map");
   save_kernel_context(*point);
-  const Exception exception = hardware_exception();
-  interpret_one(&exception);
-}
-
-// An instruction that only the processor can run, met by the interpreter: the loop runs it there
-// next.
-void Monitor::run_natively(const Instruction& instruction) {
-  if (const char* obstacle = obstacle_to_native(instruction)) {
-    return end_run(RunEnd::Kind::stopped, obstacle);
-  }
-  native_next_ = true;
-}
-
-// Why the processor cannot run the instruction here, or null. Watched memory is no reason: its
-// watchers let go.
-const char* Monitor::obstacle_to_native(const Instruction& instruction) {
-  const bool user = vcpu_.cpl == 3 && direct_execution_is_exact();
-  if (!user && !can_translate()) return "an x87 or SSE instruction outside flat kernel code";
-  if (!instruction.accesses_data_segment()) return nullptr;
-  const bool reserved = instruction.segment == Segment::gs || instruction.segment == Segment::cs;
-  if (!user && reserved) return "an x87 or SSE instruction with a GS or CS override in the kernel";
-  const GuestLinear first(vcpu_[instruction.segment].base +
-                          instruction.memory.offset(vcpu_.general));
-  const std::uint32_t bytes = instruction.memory_width ? instruction.memory_width : 1;
-  for (const GuestLinear address : {first, first + (bytes - 1)}) {
-    const Walk walk = linear_.walk(address);
-    if (!walk.mapped()) continue;  // the processor will raise the page fault
-    const FrameEntry frame = vm_.table.entry(walk.address);
-    if (!is_memory(frame.kind) || frame.kind == FrameKind::read_only_image) {
-      return "an x87 or SSE instruction on memory that is not RAM";
-    }
-    if (!frame.watchers.any()) continue;
-    stop_watching(walk.address.page());
-    const bool own_page =
-        !user && linear_.walk(GuestLinear(vcpu_.eip)).address.page() == walk.address.page();
-    if (own_page || vm_.table.entry(walk.address).watchers.any()) {
-      return "an x87 or SSE instruction on its own page or on the page directory in use";
-    }
-  }
-  return nullptr;
-}
-
-// Whatever was made from the frame is forgotten, so that it can be written unseen.
-void Monitor::stop_watching(GuestPhysical frame) {
-  drop_code(frame, page_size);
-  shadow_.forget_tables(frame);
-  const bool descriptors = vm_.table.entry(frame).watchers.has(Watcher::descriptor_table);
-  if (descriptors) forget_descriptors();
-  view_.reset();
+  interpret_one();
 }
 
 void Monitor::note_code_slot(GuestLinear linear) {

@@ -25,6 +25,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
       interpreter_(watched_memory_, *this),
       shadow_(f.vm.pool, f.vm.memory, f.processor, *this),
       cache_(f.window, f.window_image, f.vm.memory.slots()),
+      native_code_(f.window, f.window_image, f.vm.memory.slots()),
       descriptors_(f.processor.gdt_image(View::user), f.processor.ldt_image(View::user)),
       table_writes_(*this),
       code_writes_(*this),
@@ -55,9 +56,6 @@ RunEnd Monitor::run(const Vcpu& start) {
       case Engine::translate:
         run_translated();
         break;
-      case Engine::step:
-        step_directly();
-        break;
       case Engine::interpret:
         interpret_one();
         break;
@@ -70,11 +68,6 @@ RunEnd Monitor::run(const Vcpu& start) {
 // in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt shadow, and
 // everything while a breakpoint is armed.
 Monitor::Engine Monitor::engine() {
-  if (native_next_) {
-    native_next_ = false;
-    if (vcpu_.cpl == 3 && direct_execution_is_exact()) return Engine::step;
-    if (can_translate()) return Engine::translate;
-  }
   if (!vcpu_.protected_mode() || vcpu_.virtual_8086()) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
@@ -182,7 +175,7 @@ void Monitor::inject(const Event& event) {
   }
 }
 
-void Monitor::interpret_one(const Exception* hardware) {
+void Monitor::interpret_one() {
   if (breakpoints_armed(vcpu_) && !(vcpu_.eflags & eflags::resume)) {
     const GuestLinear address(vcpu_[Segment::cs].base + vcpu_.eip);
     if (const auto hits = execution_breakpoints(vcpu_, address)) return inject(Event::debug(hits));
@@ -210,9 +203,6 @@ void Monitor::interpret_one(const Exception* hardware) {
     case StepOutcome::Kind::software_event:
       ++statistics_.interpreted;
       return inject(outcome.event);
-    case StepOutcome::Kind::needs_native:
-      if (hardware) return inject(Event::of(*hardware));
-      return run_natively(*outcome.instruction);
     case StepOutcome::Kind::unsupported:
       return end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
   }

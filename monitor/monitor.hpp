@@ -3,8 +3,8 @@
 // which engine runs what comes next and moves the registers between the Vcpu and the processor;
 // what the engines do is theirs.
 //
-// monitor.cpp has the loop; kernel_view.cpp, user_view.cpp, page_fault_trap.cpp, window.cpp and
-// monitor_environment.cpp the rest of the class, by topic.
+// monitor.cpp has the loop; kernel_view.cpp, user_view.cpp, native.cpp, page_fault_trap.cpp,
+// window.cpp and monitor_environment.cpp the rest of the class, by topic.
 #pragma once
 
 #include <array>
@@ -25,6 +25,7 @@
 #include "segment/descriptor_shadow.hpp"
 #include "translate/cache.hpp"
 #include "translate/cpu_page.hpp"
+#include "translate/native_code.hpp"
 #include "vm.hpp"
 
 namespace undercroft {
@@ -75,7 +76,7 @@ class Monitor final : private Environment,
   const TranslationCache::Counts& cache_counts() const { return cache_.counts(); }
 
  private:
-  enum class Engine : std::uint8_t { direct, step, translate, interpret };
+  enum class Engine : std::uint8_t { direct, translate, interpret };
   enum class Next : std::uint8_t { resume, leave };  // after a trap: enter again, or the loop
 
   // The loop.
@@ -89,13 +90,10 @@ class Monitor final : private Environment,
   void end_run(RunEnd::Kind, const char* reason = "");
   void inject(const Event&);
 
-  // Interpreting one instruction, on its own account or because of a trap. hardware: the exception
-  // that the processor raised for it, which stands if only the processor can run it.
-  void interpret_one(const Exception* hardware = nullptr);
-  void run_natively(const Instruction&);
-  const char* obstacle_to_native(const Instruction&);
-  void stop_watching(GuestPhysical frame);
-  void step_directly();
+  // Interpreting one instruction, on its own account or because of a trap.
+  void interpret_one();
+  void load_native_context(const Vcpu&, std::uint32_t address);
+  void save_native_context(Vcpu&) const;
   bool can_translate() const;
   bool interprets_kernel() const { return options_.interpret_kernel || window_crowded_; }
   void poll_interrupts(bool long_instruction);
@@ -160,6 +158,8 @@ class Monitor final : private Environment,
   std::uint64_t time_stamp() override { return processor_.time_stamp(); }
   Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t index) override;
   Guarded<Done> write_msr(Vcpu&, std::uint32_t index, std::uint64_t value) override;
+  Guarded<NativeResult> run_native(Vcpu&, const Instruction&,
+                                   std::span<std::uint8_t> memory) override;
   std::uint32_t cr4_allowed() const override { return guest_cr4_bits; }
   void paging_changed(const Vcpu&) override;
   void page_root_loaded(const Vcpu&) override;
@@ -210,6 +210,7 @@ class Monitor final : private Environment,
   Interpreter interpreter_;
   ShadowPaging shadow_;
   TranslationCache cache_;
+  NativeCode native_code_;
   DescriptorShadow descriptors_;
   TableWrites table_writes_;
   CodeWrites code_writes_;
@@ -224,7 +225,6 @@ class Monitor final : private Environment,
   bool attention_ = true;        // devices or host input want to be looked at
   std::uint64_t alarm_ = 0;      // what the host's timer is armed for; 0: nothing known
   bool tables_written_ = false;  // since check_descriptor_pages
-  bool native_next_ = false;     // the next instruction is the processor's to run
   bool stepping_ = false;        // TF is set to reach the next boundary
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;

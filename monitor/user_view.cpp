@@ -35,22 +35,6 @@ void Monitor::run_directly() {
   }
 }
 
-// One instruction of user code, by the processor's single step.
-void Monitor::step_directly() {
-  const bool guest_steps = vcpu_.eflags & eflags::trap;
-  load_user_context();
-  do {
-    context_.eflags |= eflags::trap;
-    enter_view(View::user);
-    processor_.enter(context_);
-    if (context_.vector == static_cast<unsigned>(Vector::debug) && !guest_steps) {
-      context_.eflags &= ~eflags::trap;
-      return save_user_context();
-    }
-  } while (user_trap() == Next::resume);
-  if (!guest_steps) vcpu_.eflags &= ~eflags::trap;
-}
-
 void Monitor::load_user_context() {
   load_general_registers(context_, vcpu_);
   context_.eip = vcpu_.eip;
@@ -119,12 +103,11 @@ Monitor::Next Monitor::user_trap() {
     return Next::leave;
   }
   save_user_context();
-  const Exception exception = hardware_exception();
-  if (exception.vector == Vector::debug) {
+  if (context_.vector == static_cast<unsigned>(Vector::debug)) {
     constexpr std::uint32_t dr6_single_step = 1u << 14;
     inject(Event::debug(dr6_single_step));
   } else {
-    interpret_one(&exception);  // raises what the guest's own tables say, or just does it
+    interpret_one();  // raises what the guest's own tables say, or just does it
   }
   return Next::leave;
 }

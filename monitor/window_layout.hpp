@@ -12,18 +12,19 @@ inline constexpr std::uint32_t size = 0x400000;
 // Page 0 is unmapped: a null pointer of the monitor faults.
 inline constexpr std::uint32_t image_start = 0x001000;  // text, data, bss, stacks; supervisor
 inline constexpr std::uint32_t image_end = 0x110000;
-inline constexpr std::uint32_t gdt = 0x110000;         // 64 KB, the view's image, read-only
-inline constexpr std::uint32_t ldt = 0x120000;         // 64 KB, the view's image, read-only
-inline constexpr std::uint32_t cpu_page = 0x130000;    // virtual CPU page; user, kernel view only
-inline constexpr std::uint32_t screen = 0x131000;      // VGA text page, supervisor
-inline constexpr std::uint32_t jump_table = 0x140000;  // 256 KB, user, read-only, kernel view only
-inline constexpr std::uint32_t cache = 0x180000;       // translation cache, as jump_table
+inline constexpr std::uint32_t gdt = 0x110000;          // 64 KB, the view's image, read-only
+inline constexpr std::uint32_t ldt = 0x120000;          // 64 KB, the view's image, read-only
+inline constexpr std::uint32_t cpu_page = 0x130000;     // virtual CPU page; user, kernel view only
+inline constexpr std::uint32_t screen = 0x131000;       // VGA text page, supervisor
+inline constexpr std::uint32_t native_code = 0x132000;  // a page, as jump_table
+inline constexpr std::uint32_t jump_table = 0x140000;   // 256 KB, user, read-only, kernel view only
+inline constexpr std::uint32_t cache = 0x180000;        // translation cache, as jump_table
 inline constexpr std::uint32_t cache_end = 0x380000;
 inline constexpr std::uint32_t mapping_slots = 0x380000;  // 128 pages, supervisor
 
-// Jump table and cache are read-only for the monitor too (CR0.WP = 1 always): it writes them
-// through the mapping slots. In memory the window's contents from image_start to cache_end are one
-// run of frames, at image_physical + offset, so that an offset gives the frame.
+// Jump table, cache and native_code are read-only for the monitor too (CR0.WP = 1 always): it
+// writes them through the mapping slots. In memory the window's contents from image_start to
+// cache_end are one run of frames, at image_physical + offset, so that an offset gives the frame.
 inline constexpr std::uint32_t image_physical = 0x100000;
 
 }  // namespace undercroft::window

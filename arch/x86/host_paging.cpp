@@ -67,6 +67,8 @@ void map_cache(PageTable& table, View view) {
   const std::uint32_t to_user = view == View::kernel ? user : 0;
   map_range(table, window::cpu_page, window::cpu_page + page_size,
             physical_of_offset(window::cpu_page), supervisor_write | to_user);
+  map_range(table, window::native_code, window::native_code + page_size,
+            physical_of_offset(window::native_code), supervisor_read | to_user);
   map_range(table, window::jump_table, window::cache_end, physical_of_offset(window::jump_table),
             supervisor_read | to_user);
 }

@@ -104,10 +104,12 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         "interrupts delivered {}, descriptor writes {}, window migrations {}, "
         "without a free slot {}\n",
         s.delivered_interrupts, s.descriptor_writes, s.migrations, s.crowded);
-  print(console,
-        "entries: translated {}, direct {}; instructions interpreted {}; root loads {}, "
-        "steps {}, idle {}\n",
-        s.translated_entries, s.direct_entries, s.interpreted, s.root_loads, s.steps, s.idle);
+  print(
+      console,
+      "entries: translated {}, direct {}; instructions interpreted {}, x87 and SSE among them {}; "
+      "root loads {}, steps {}, idle {}\n",
+      s.translated_entries, s.direct_entries, s.interpreted, s.native, s.root_loads, s.steps,
+      s.idle);
 }
 
 }  // namespace undercroft

@@ -25,6 +25,7 @@ struct Statistics {
   std::array<std::uint64_t, 3> code_flushes{};              // by CodeFlush
   std::uint64_t code_slots_checked = 0;  // 4 MB of code that an address space may have otherwise
   std::uint64_t interpreted = 0;         // instructions
+  std::uint64_t native = 0;              // x87, MMX and SSE among them, run by the processor
   std::array<std::uint64_t, 2> ticks{};  // of the time stamp counter in the guest, by view
   std::uint64_t translated_entries = 0;  // entries into the cache
   std::uint64_t direct_entries = 0;      // entries into user code

@@ -114,6 +114,7 @@ class Decoder {
   bool immediate();
   bool immediate_of_size(std::uint8_t size);
   void finish();
+  void finish_form();
   unsigned prefix_index() const {
     if (decoded_.repeat == Repeat::repe) return 2;
     if (decoded_.repeat == Repeat::repne) return 3;
@@ -355,6 +356,14 @@ bool Decoder::immediate() {
   return fail(DecodeError::undefined);
 }
 
+void Decoder::finish_form() {
+  constexpr unsigned aligned_width = 16;
+  decoded_.memory_width = opcode::form_widths[form_ & opcode::form_width];
+  if (form_ & opcode::form_store) decoded_.facts |= instruction_fact::native_store;
+  if (decoded_.memory_width >= aligned_width && !(form_ & opcode::form_unaligned))
+    decoded_.facts |= instruction_fact::aligned;
+}
+
 void Decoder::finish() {
   const Row& row = *row_;
   decoded_.operation = row.operation;
@@ -369,8 +378,7 @@ void Decoder::finish() {
   if (row.has(opcode::prefixed)) {
     if (row.operation == Operation::sse && (form_ & opcode::form_mmx))
       decoded_.operation = Operation::mmx;
-    if (decoded_.has_memory)
-      decoded_.memory_width = opcode::form_widths[form_ & opcode::form_width];
+    if (decoded_.has_memory) finish_form();
   } else if (decoded_.has_memory && !row.has(opcode::no_access)) {
     decoded_.memory_width = row.memory_width[size_index()];
   }

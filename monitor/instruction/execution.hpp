@@ -30,7 +30,6 @@ struct Execution {
   bool keep_resume = false;  // RF is as the instruction left it (IRET, task switch)
   bool unfinished = false;   // a string instruction that goes on
   bool halts = false;
-  bool native = false;  // the processor has to run it
   bool unsupported = false;
   bool software_event = false;  // of event_kind and event_vector, to be delivered by the caller
   Event::Kind event_kind = Event::Kind::software_interrupt;
@@ -172,7 +171,7 @@ Guarded<Done> port(Execution&);       // IN OUT
 Guarded<Done> segment(Execution&);    // segment registers, far transfers, system segments
 Guarded<Done> table(Execution&);      // SGDT SIDT LGDT LIDT SMSW LMSW CLTS, CR and DR moves
 Guarded<Done> processor(Execution&);  // CPUID, MSRs, time stamp, HLT, caches
-Guarded<Done> native(Execution&);     // x87, MMX, SSE: #NM and #UD only
+Guarded<Done> native(Execution&);     // x87, MMX, SSE
 
 // #GP(0) unless the I/O privilege level or the I/O permission bitmap allows the port.
 Guarded<Done> check_port(const Execution&, std::uint16_t port, unsigned size);

@@ -136,7 +136,9 @@ inline constexpr std::uint8_t data_segment = 1u << 0;  // see accesses_data_segm
 inline constexpr std::uint8_t es = 1u << 1;            // see accesses_es()
 inline constexpr std::uint8_t stack = 1u << 2;         // see accesses_stack()
 inline constexpr std::uint8_t string = 1u << 3;
-inline constexpr std::uint8_t native = 1u << 4;  // x87, MMX, SSE: see is_native()
+inline constexpr std::uint8_t native = 1u << 4;        // x87, MMX, SSE: see is_native()
+inline constexpr std::uint8_t native_store = 1u << 5;  // see stores_memory()
+inline constexpr std::uint8_t aligned = 1u << 6;       // see needs_alignment()
 }  // namespace instruction_fact
 
 struct Instruction {
@@ -195,6 +197,11 @@ struct Instruction {
   constexpr bool is_string() const { return has(instruction_fact::string); }
   // x87, MMX and SSE: no interpreter; the processor runs a copy.
   constexpr bool is_native() const { return has(instruction_fact::native); }
+  // Native ones only. The memory operand is written and not read; of the others it is read, and
+  // FXSAVE writes parts of it.
+  constexpr bool stores_memory() const { return has(instruction_fact::native_store); }
+  // The memory operand is at a multiple of 16, else #GP(0).
+  constexpr bool needs_alignment() const { return has(instruction_fact::aligned); }
 
   // Target of a relative branch at eip (SDM volume 2, JMP: a 16-bit operand size clears the upper
   // half).

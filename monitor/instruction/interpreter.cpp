@@ -209,7 +209,7 @@ StepOutcome raised(const Exception& exception, const Instruction* instruction) {
 
 // What the instruction asked for instead of retiring; nothing of the Vcpu has changed.
 void hand_over(const Execution& x, StepOutcome& outcome) {
-  outcome.kind = x.native ? Kind::needs_native : Kind::unsupported;
+  outcome.kind = Kind::unsupported;
   if (!x.software_event) return;
   outcome.kind = Kind::software_event;
   outcome.event = {x.event_kind, {}, x.event_vector, x.next_eip, 0};
@@ -243,7 +243,7 @@ StepOutcome Interpreter::execute(Vcpu& vcpu, const Instruction& instruction) {
     return raised(done.error(), &instruction);
   StepOutcome outcome;
   outcome.instruction = &instruction;
-  if (x.software_event || x.native || x.unsupported) [[unlikely]] {
+  if (x.software_event || x.unsupported) [[unlikely]] {
     hand_over(x, outcome);
     return outcome;
   }

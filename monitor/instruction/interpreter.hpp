@@ -1,7 +1,8 @@
 // Executes exactly one guest instruction on a Vcpu: fetch, decode, execute, for every mode and
-// privilege level. What it knows: the instructions of volume 2 of the SDM that are not x87, MMX or
-// SSE. It leaves segment loads and far transfers to segment/, delivery of exceptions and interrupts
-// to interrupts.hpp, pages to LinearMemory, and ports, MSRs, CPUID and time to the Environment.
+// privilege level. What it knows: the instructions of volume 2 of the SDM, but of x87, MMX and SSE
+// only the memory operands. It leaves segment loads and far transfers to segment/, delivery of
+// exceptions and interrupts to interrupts.hpp, pages to LinearMemory, and ports, MSRs, CPUID, time
+// and the arithmetic of x87, MMX and SSE to the Environment.
 #pragma once
 
 #include <array>
@@ -24,7 +25,6 @@ struct StepOutcome {
     halted,      // HLT retired; vcpu.halted is set, EIP is behind it
     exception,   // the Vcpu is unchanged but for finished iterations of a string instruction
     software_event,  // INT n, INT3, INTO or INT1: the caller delivers `event`; nothing has changed
-    needs_native,    // x87, MMX or SSE: the processor can run this one; nothing has changed
     unsupported,     // the interpreter does not know it; nothing has changed
   };
   Kind kind = Kind::retired;

@@ -1,5 +1,4 @@
-// What an instruction asks of the processor itself: identification, MSRs, time, caches, HLT; and
-// which of the x87, MMX and SSE instructions raise #UD or #NM before the processor runs them.
+// What an instruction asks of the processor itself: identification, MSRs, time, caches, HLT.
 #include "execution.hpp"
 
 namespace undercroft::execute {
@@ -85,38 +84,6 @@ Guarded<Done> processor(Execution& x) {
     default:
       return x.unknown();
   }
-}
-
-// SDM volume 3, tables 2-2, 12-1 and 13-1. What is left to raise (#MF, #XM, the memory operand's
-// faults) the processor finds when it runs the instruction.
-Guarded<Done> native(Execution& x) {
-  const std::uint32_t cr0 = x.vcpu.cr0;
-  const bool emulated = cr0 & cr0::emulation;
-  const bool switched = cr0 & cr0::task_switched;
-  const Exception no_device = Exception::without_code(Vector::device_not_available);
-  switch (x.instruction.operation) {
-    case Operation::fpu:
-    case Operation::fpu_environment:
-    case Operation::fxsave:
-    case Operation::fxrstor:
-      if (emulated || switched) return Failure{no_device};
-      break;
-    case Operation::fwait:
-      if (switched && (cr0 & cr0::monitor_coprocessor)) return Failure{no_device};
-      break;
-    case Operation::mmx:
-      if (emulated) return Failure{Exception::invalid_opcode()};
-      if (switched) return Failure{no_device};
-      break;
-    case Operation::sse:
-      if (emulated || !(x.vcpu.cr4 & cr4::os_fxsr)) return Failure{Exception::invalid_opcode()};
-      if (switched) return Failure{no_device};
-      break;
-    default:
-      return x.unknown();
-  }
-  x.native = true;
-  return Done{};
 }
 
 }  // namespace undercroft::execute

@@ -53,12 +53,15 @@ inline constexpr std::uint16_t implicit_data = 1u << 7;  // reads or writes DS w
 inline constexpr std::uint16_t no_access = 1u << 8;      // the memory operand is not accessed
 inline constexpr std::uint16_t escape = 1u << 9;         // x87: opcode_tables_fpu.cpp goes on
 
-// A form of an MMX or SSE instruction: the width of its memory operand and what is allowed.
-using Form = std::uint8_t;
+// A form of an MMX or SSE instruction: the width of its memory operand, what is done to it and what
+// is allowed.
+using Form = std::uint16_t;
 inline constexpr Form form_width = 0x0f;  // index of form_widths; 0: undefined
 inline constexpr Form form_mmx = 0x20;    // works on MMX registers alone
 inline constexpr Form form_memory_only = 0x40;
 inline constexpr Form form_register_only = 0x80;
+inline constexpr Form form_store = 0x100;      // the memory operand is written, not read
+inline constexpr Form form_unaligned = 0x200;  // 16 bytes at any address
 inline constexpr std::array<std::uint16_t, 10> form_widths{0, 0, 1, 2, 4, 8, 16, 512, 6, 10};
 
 struct Row {
@@ -88,6 +91,7 @@ struct Row {
   constexpr Row locks() const { return with(lockable); }
   constexpr Row uses_stack() const { return fact(instruction_fact::stack); }
   constexpr Row native() const { return fact(instruction_fact::native); }
+  constexpr Row stores() const { return fact(instruction_fact::native_store); }
 };
 
 inline constexpr Row none{};  // an undefined opcode

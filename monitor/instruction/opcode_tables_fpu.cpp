@@ -1,4 +1,5 @@
-// x87 (SDM volume 2, appendix A.5): which forms exist and how wide their memory operand is.
+// x87 (SDM volume 2, appendix A.5): which forms exist, how wide their memory operand is, and
+// whether they write it.
 #include "opcode_tables.hpp"
 
 namespace undercroft::opcode {
@@ -14,10 +15,11 @@ constexpr Row memory(unsigned at_16, unsigned at_32, Operation operation = Opera
 constexpr Row memory(unsigned width) { return memory(width, width); }
 
 constexpr Row w = memory(2), d = memory(4), q = memory(8), t = memory(10);
+constexpr Row sw = w.stores(), sd = d.stores(), sq = q.stores(), st = t.stores();
 constexpr Row load_environment = memory(14, 28);
-constexpr Row store_environment = memory(14, 28, Operation::fpu_environment);
+constexpr Row store_environment = memory(14, 28, Operation::fpu_environment).stores();
 constexpr Row load_state = memory(94, 108);
-constexpr Row store_state = memory(94, 108, Operation::fpu_environment);
+constexpr Row store_state = memory(94, 108, Operation::fpu_environment).stores();
 
 // Eight bits, one for each ModRM from 0xc0 + 8 * line on.
 constexpr std::uint64_t line(unsigned index, unsigned defined = 0xff) {
@@ -27,14 +29,14 @@ constexpr std::uint64_t line(unsigned index, unsigned defined = 0xff) {
 }  // namespace
 
 constexpr std::array<std::array<Row, 8>, 8> fpu_memory_forms{{
-    {d, d, d, d, d, d, d, d},                                    // D8
-    {d, none, d, d, load_environment, w, store_environment, w},  // D9
-    {d, d, d, d, d, d, d, d},                                    // DA
-    {d, d, d, d, none, t, none, t},                              // DB
-    {q, q, q, q, q, q, q, q},                                    // DC
-    {q, q, q, q, load_state, none, store_state, w},              // DD
-    {w, w, w, w, w, w, w, w},                                    // DE
-    {w, w, w, w, t, q, t, q},                                    // DF
+    {d, d, d, d, d, d, d, d},                                       // D8
+    {d, none, sd, sd, load_environment, w, store_environment, sw},  // D9
+    {d, d, d, d, d, d, d, d},                                       // DA
+    {d, sd, sd, sd, none, t, none, st},                             // DB
+    {q, q, q, q, q, q, q, q},                                       // DC
+    {q, sq, sq, sq, load_state, none, store_state, sw},             // DD
+    {w, w, w, w, w, w, w, w},                                       // DE
+    {w, sw, sw, sw, t, q, st, sq},                                  // DF
 }};
 
 constexpr std::array<std::uint64_t, 8> fpu_register_forms{

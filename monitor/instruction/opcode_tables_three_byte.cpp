@@ -31,18 +31,18 @@ constexpr Map<0> make_3a() {
   const auto set = [&](unsigned opcode, Form form) {
     map.set(opcode, with_byte(vector({o, form, o, o})));
   };
-  for (unsigned opcode : {0x08, 0x09, 0x0c, 0x0d, 0x0e, 0x40, 0x41, 0x42, 0x60, 0x61, 0x62, 0x63})
-    set(opcode, x);
-  set(0x0a, d);                                    // ROUNDSS
-  set(0x0b, q);                                    // ROUNDSD
-  map.set(0x0f, with_byte(vector({p, x, o, o})));  // PALIGNR
-  set(0x14, b);                                    // PEXTRB
-  set(0x15, w);                                    // PEXTRW
-  set(0x16, d);                                    // PEXTRD
-  set(0x17, d);                                    // EXTRACTPS
-  set(0x20, b);                                    // PINSRB
-  set(0x21, d);                                    // INSERTPS
-  set(0x22, d);                                    // PINSRD
+  for (unsigned opcode : {0x08, 0x09, 0x0c, 0x0d, 0x0e, 0x40, 0x41, 0x42}) set(opcode, x);
+  for (unsigned opcode : {0x60, 0x61, 0x62, 0x63}) set(opcode, u);  // PCMPxSTRx
+  set(0x0a, d);                                                     // ROUNDSS
+  set(0x0b, q);                                                     // ROUNDSD
+  map.set(0x0f, with_byte(vector({p, x, o, o})));                   // PALIGNR
+  set(0x14, sb);                                                    // PEXTRB
+  set(0x15, sw);                                                    // PEXTRW
+  set(0x16, sd);                                                    // PEXTRD
+  set(0x17, sd);                                                    // EXTRACTPS
+  set(0x20, b);                                                     // PINSRB
+  set(0x21, d);                                                     // INSERTPS
+  set(0x22, d);                                                     // PINSRD
   return map;
 }
 

@@ -1,6 +1,6 @@
 // MMX and SSE in the two-byte map (SDM volume 2, table A-3 and groups 12 to 15). The monitor never
-// computes them: a row says which prefixes select a form, how wide its memory operand is, and
-// whether it exists in memory and register form.
+// computes them: a row says which prefixes select a form, how wide its memory operand is, whether
+// it is written and may be unaligned, and whether the form exists for memory and for registers.
 #pragma once
 
 #include "opcode_row.hpp"
@@ -15,12 +15,19 @@ inline constexpr Form r = 1 | form_register_only;  // registers only
 inline constexpr Form m_q = q | form_memory_only;
 inline constexpr Form m_x = x | form_memory_only;
 inline constexpr Form m_d = d | form_memory_only;
+inline constexpr Form u = x | form_unaligned;
+// Stores.
+inline constexpr Form sb = b | form_store, sw = w | form_store, sd = d | form_store,
+                      sq = q | form_store, sx = x | form_store, su = u | form_store;
+inline constexpr Form m_sq = m_q | form_store, m_sx = m_x | form_store, m_sd = m_d | form_store;
 // On MMX registers: without a prefix where SSE has 66.
 inline constexpr Form p = q | form_mmx;
 inline constexpr Form p_d = d | form_mmx;
 inline constexpr Form p_w = w | form_mmx;
 inline constexpr Form p_r = r | form_mmx;
-inline constexpr Form p_m = m_q | form_mmx;
+inline constexpr Form p_s = sq | form_mmx;
+inline constexpr Form p_sd = sd | form_mmx;
+inline constexpr Form p_ms = m_sq | form_mmx;
 
 constexpr Row vector_forms(Row row, const std::array<Form, 4>& forms) {
   row.forms = forms;
@@ -39,26 +46,26 @@ constexpr Row with_byte(Row row) {  // a trailing Ib
 
 template <std::size_t n>
 constexpr void set_vector_moves(Map<n>& map) {
-  map.set(0x10, vector({x, x, d, q}));
-  map.set(0x11, vector({x, x, d, q}));
+  map.set(0x10, vector({u, u, d, q}));
+  map.set(0x11, vector({su, su, sd, sq}));
   map.set(0x12, vector({q, m_q, x, q}));
-  map.set(0x13, vector({m_q, m_q, o, o}));
+  map.set(0x13, vector({m_sq, m_sq, o, o}));
   map.set(0x14, vector({x, x, o, o}));
   map.set(0x15, vector({x, x, o, o}));
   map.set(0x16, vector({q, m_q, x, o}));
-  map.set(0x17, vector({m_q, m_q, o, o}));
+  map.set(0x17, vector({m_sq, m_sq, o, o}));
   map.set(0x28, vector({x, x, o, o}));
-  map.set(0x29, vector({x, x, o, o}));
-  map.set(0x2b, vector({m_x, m_x, o, o}));
+  map.set(0x29, vector({sx, sx, o, o}));
+  map.set(0x2b, vector({m_sx, m_sx, o, o}));
   map.set(0x50, vector({r, r, o, o}));
   map.set(0x6e, vector({p_d, d, o, o}));
-  map.set(0x6f, vector({p, x, x, o}));
-  map.set(0x7e, vector({p_d, d, q, o}));
-  map.set(0x7f, vector({p, x, x, o}));
-  map.set(0xd6, vector({o, q, r, r}));
+  map.set(0x6f, vector({p, x, u, o}));
+  map.set(0x7e, vector({p_sd, sd, q, o}));
+  map.set(0x7f, vector({p_s, sx, su, o}));
+  map.set(0xd6, vector({o, sq, r, r}));
   map.set(0xd7, vector({p_r, r, o, o}));
-  map.set(0xe7, vector({p_m, m_x, o, o}));
-  map.set(0xf0, vector({o, o, o, m_x}));
+  map.set(0xe7, vector({p_ms, m_sx, o, o}));
+  map.set(0xf0, vector({o, o, o, m_x | form_unaligned}));
   map.set(0xf7, vector({p_r, r, o, o}).with(implicit_data));  // MASKMOVQ, MASKMOVDQU
 }
 
@@ -118,7 +125,7 @@ constexpr void set_vector_groups(Map<n>& map) {
   const Row barrier = only(Operation::fence, r);
   map.group(0xae,
             {only(Operation::fxsave, fx), only(Operation::fxrstor, fx), vector({m_d, o, o, o}),
-             vector({m_d, o, o, o}), none, none, none, only(Operation::clflush, 1)},
+             vector({m_sd, o, o, o}), none, none, none, only(Operation::clflush, 1)},
             {none, none, none, none, none, barrier, barrier, barrier});  // group 15
 }
 

@@ -21,6 +21,10 @@ struct VirtualCpuPage {
   std::array<std::uint32_t, 6> selectors;  // the guest's segment registers, indexed by Segment
   // Their negatives: added to a selector they give 0 if it is the same, without a flag.
   std::array<std::uint32_t, 6> minus_selectors;
+  // For native_code.hpp: the memory operand, then x87's registers.
+  alignas(16) std::array<std::uint8_t, 512> native_operand;
+  std::uint16_t native_control;
+  std::uint16_t native_status;
 };
 
 // The layout that the emitted code uses.
@@ -30,6 +34,9 @@ inline constexpr std::uint32_t interrupt_pending = offsetof(VirtualCpuPage, inte
 inline constexpr std::uint32_t saved_eax = offsetof(VirtualCpuPage, saved_eax);
 inline constexpr std::uint32_t saved_ecx = offsetof(VirtualCpuPage, saved_ecx);
 inline constexpr std::uint32_t saved_edx = offsetof(VirtualCpuPage, saved_edx);
+inline constexpr std::uint32_t native_operand = offsetof(VirtualCpuPage, native_operand);
+inline constexpr std::uint32_t native_control = offsetof(VirtualCpuPage, native_control);
+inline constexpr std::uint32_t native_status = offsetof(VirtualCpuPage, native_status);
 constexpr std::uint32_t selector(Segment s) {
   return offsetof(VirtualCpuPage, selectors) + 4 * static_cast<std::uint32_t>(s);
 }

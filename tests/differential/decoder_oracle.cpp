@@ -258,6 +258,47 @@ const char* compare_prefixes(const Instruction& ours, const ZydisAnswer& answer)
   return nullptr;
 }
 
+// The memory operand that an assembler would write, or null. Hidden operands name one too.
+const ZydisDecodedOperand* visible_memory(const ZydisAnswer& answer) {
+  for (unsigned i = 0; i < answer.instruction.operand_count; ++i) {
+    const ZydisDecodedOperand& operand = answer.operands[i];
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY &&
+        operand.visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+      return &operand;
+  }
+  return nullptr;
+}
+
+// SSE wants aligned operands (SDM volume 1, 11.4.1), but for the moves named unaligned and the
+// string comparisons (volume 2, table 2-21, class 4).
+bool wants_alignment(const ZydisAnswer& answer, const ZydisDecodedOperand& memory) {
+  constexpr unsigned vector_bits = 128;
+  if (memory.size < vector_bits) return false;
+  switch (answer.instruction.mnemonic) {
+    case ZYDIS_MNEMONIC_MOVUPS:
+    case ZYDIS_MNEMONIC_MOVUPD:
+    case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU:
+    case ZYDIS_MNEMONIC_PCMPESTRI:
+    case ZYDIS_MNEMONIC_PCMPESTRM:
+    case ZYDIS_MNEMONIC_PCMPISTRI:
+    case ZYDIS_MNEMONIC_PCMPISTRM:
+      return false;
+    default:
+      return answer.instruction.meta.isa_ext != ZYDIS_ISA_EXT_X87;
+  }
+}
+
+const char* compare_native(const Instruction& ours, const ZydisAnswer& answer) {
+  if (!ours.is_native() || !ours.has_memory || ours.memory_width == 0) return nullptr;
+  const ZydisDecodedOperand* memory = visible_memory(answer);
+  if (memory == nullptr) return "memory operand of x87 or SSE";
+  const bool reads = memory->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+  if (ours.operation != Operation::fxsave && ours.stores_memory() == reads) return "store";
+  if (ours.needs_alignment() != wants_alignment(answer, *memory)) return "alignment";
+  return nullptr;
+}
+
 const char* compare_all(const Instruction& ours, const ZydisAnswer& answer) {
   if (ours.length != answer.instruction.length) return "length";
   if (ours.instruction_class != class_of(answer)) return "class";
@@ -270,6 +311,7 @@ const char* compare_all(const Instruction& ours, const ZydisAnswer& answer) {
   if (const char* what = compare_stack(ours, answer)) return what;
   if (const char* what = compare_layout(ours, answer)) return what;
   if (const char* what = compare_memory(ours, answer)) return what;
+  if (const char* what = compare_native(ours, answer)) return what;
   return compare_operands(ours, answer);
 }
 

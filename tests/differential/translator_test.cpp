@@ -119,6 +119,9 @@ class QuietEnvironment final : public Environment {
   std::uint64_t time_stamp() override { return 0; }
   Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t) override { return std::uint64_t{0}; }
   Guarded<Done> write_msr(Vcpu&, std::uint32_t, std::uint64_t) override { return Done{}; }
+  Guarded<NativeResult> run_native(Vcpu&, const Instruction&, std::span<std::uint8_t>) override {
+    return Failure{Exception::invalid_opcode()};
+  }
   std::uint32_t cr4_allowed() const override { return 0; }
   void paging_changed(const Vcpu&) override {}
   void page_root_loaded(const Vcpu&) override {}

@@ -82,15 +82,6 @@ def test_twin(name, options):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("word, reason", [("cs", "a GS or CS override in the kernel"),
-                                          ("video", "memory that is not RAM")])
-def test_x87_where_it_cannot_run_stops_the_guest(word, reason):
-    status, transcript, text = hosted("x87_memory", "", word, timeout=60)
-    assert status == 0x13 * 2 + 1, text
-    assert "the guest was stopped: an x87 or SSE instruction" in text and reason in text
-
-
-@pytest.mark.hosted
 def test_twin_with_modules(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(bytes(range(256)) * 40)

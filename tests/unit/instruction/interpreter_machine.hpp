@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -40,6 +41,14 @@ class RecordingEnvironment final : public Environment {
     note("wrmsr", index, static_cast<std::uint32_t>(value >> 32),
          static_cast<std::uint32_t>(value));
     return Done{};
+  }
+  // What the processor does with x87, MMX and SSE.
+  std::function<Guarded<NativeResult>(Vcpu&, std::span<std::uint8_t>)> processor =
+      [](Vcpu&, std::span<std::uint8_t>) { return NativeResult{}; };
+  Guarded<NativeResult> run_native(Vcpu& vcpu, const Instruction& instruction,
+                                   std::span<std::uint8_t> memory) override {
+    note("native", instruction.opcode, memory.size());
+    return processor(vcpu, memory);
   }
   std::uint32_t cr4_allowed() const override { return allowed_cr4; }
   void paging_changed(const Vcpu&) override { calls.push_back("paging"); }

@@ -197,31 +197,6 @@ TEST(InterpreterStep, SoftwareInterruptsAreTheCallers) {
   EXPECT_TRUE(retired(machine.run({0xce})));  // INTO without OF
 }
 
-// x87, MMX and SSE by CR0.EM MP TS and CR4.OSFXSR: SDM volume 3, tables 2-2, 12-1, 13-1.
-TEST(InterpreterStep, NativeInstructionsAskTheControlRegisters) {
-  const std::initializer_list<int> fpu = {0xd9, 0xe8}, wait = {0x9b}, mmx = {0x0f, 0x77},
-                                   sse = {0x0f, 0x28, 0xc1};
-  for (unsigned bits = 0; bits < 16; ++bits) {
-    const bool em = bits & 1, mp = bits & 2, ts = bits & 4, fxsr = bits & 8;
-    const auto outcome_of = [&](const std::initializer_list<int>& bytes) {
-      Machine machine;
-      machine.vcpu.cr0 |= (em ? cr0::emulation : 0) | (mp ? cr0::monitor_coprocessor : 0) |
-                          (ts ? cr0::task_switched : 0);
-      machine.vcpu.cr4 = fxsr ? cr4::os_fxsr : 0;
-      const StepOutcome outcome = machine.run(bytes);
-      EXPECT_EQ(machine.vcpu.eip, Machine::code);
-      if (outcome.kind == Kind::needs_native) return Vector::divide_error;  // none of the below
-      return outcome.exception.vector;
-    };
-    const Vector none = Vector::divide_error, nm = Vector::device_not_available,
-                 ud = Vector::invalid_opcode;
-    EXPECT_EQ(outcome_of(fpu), em || ts ? nm : none);
-    EXPECT_EQ(outcome_of(wait), mp && ts ? nm : none);
-    EXPECT_EQ(outcome_of(mmx), em ? ud : ts ? nm : none);
-    EXPECT_EQ(outcome_of(sse), em || !fxsr ? ud : ts ? nm : none);
-  }
-}
-
 TEST(InterpreterStep, AlignmentCheck) {
   const auto outcome_of = [](unsigned cpl, bool mask, bool flag, std::uint32_t address) {
     Machine machine(Mode::protected_32, cpl);

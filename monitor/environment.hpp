@@ -3,8 +3,10 @@
 // interpreter is written against it; the monitor implements it, tests fake it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "address.hpp"
@@ -46,6 +48,10 @@ class Environment {
 
   // The bits that this CPU model lets a guest set; others are #GP(0).
   virtual std::uint32_t cr4_allowed() const = 0;
+
+  // The four PAE pointers that CR3 names, to be latched (SDM volume 3, 4.4.1); empty: one of them
+  // has a reserved bit, which is #GP(0).
+  virtual std::optional<std::array<std::uint64_t, 4>> page_pointers(std::uint32_t cr3) = 0;
 
   // Called after the register has been set in the Vcpu.
   virtual void paging_changed(const Vcpu&) = 0;             // CR0.PG/WP/PE, CR4.PSE/PAE/PGE

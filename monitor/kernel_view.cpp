@@ -62,7 +62,7 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
 std::optional<std::uint32_t> Monitor::watch_code(GuestLinear linear) {
   const Walk walk = linear_.walk(linear);
   const FrameEntry frame = vm_.table.entry(walk.address);
-  if (!walk.mapped() || !has_machine_frame(frame.kind)) return std::nullopt;
+  if (!walk.in_reach() || !has_machine_frame(frame.kind)) return std::nullopt;
   if (!frame.watchers.has(Watcher::translated_code)) {
     vm_.table.watch(walk.address, Watcher::translated_code);
     shadow_.write_protect(walk.address.page());
@@ -82,7 +82,7 @@ void Monitor::show_code_mapping(GuestLinear linear, const Walk& walk) {
 bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame) {
   const GuestLinear linear(linear_page);
   const Walk walk = linear_.walk(linear);
-  if (!walk.mapped() || walk.address.page_number() != frame) return false;
+  if (!walk.in_reach() || walk.address.page_number() != frame) return false;
   show_code_mapping(linear, walk);
   return true;
 }
@@ -260,21 +260,32 @@ void Monitor::note_code_slot(GuestLinear linear) {
     if (code_slots_[i].base == base) return;
   }
   if (code_slot_count_ == code_slots_.size()) flush_code(CodeFlush::too_many_slots);
-  const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
+  code_slots_[code_slot_count_++] = {base, slot_entries(base)};
+}
+
+// What the guest's directory has for 4 MB, without A and D.
+Monitor::SlotEntries Monitor::slot_entries(GuestLinear base) const {
   constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
-  code_slots_[code_slot_count_++] = {base, vm_.memory.read_entry(entry) & ~unimportant};
+  if (paging_mode_ != PagingMode::pae) {
+    const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
+    return {vm_.memory.read_entry(entry) & ~unimportant, 0};
+  }
+  SlotEntries entries{};
+  for (unsigned half = 0; half < 2; ++half) {
+    const Walk walk = linear_.walk(base + half * (window::size / 2));
+    if (walk.entry_count != 0) entries[half] = walk.entries[0].entry.without(unimportant).bits();
+  }
+  return entries;
 }
 
 // After a switch of address space: where translated code came from must still be there.
 void Monitor::check_code_slots() {
   code_suspect_ = false;
-  constexpr std::uint32_t unimportant = page_bit::accessed | page_bit::dirty;
   for (unsigned i = 0; i < code_slot_count_; ++i) {
     const GuestLinear base = code_slots_[i].base;
-    const auto entry = GuestPhysical(vcpu_.cr3).page() + (base.value() >> 22) * 4;
-    const std::uint32_t now = vm_.memory.read_entry(entry) & ~unimportant;
-    if (now == code_slots_[i].entry) continue;
-    code_slots_[i].entry = now;
+    const SlotEntries now = slot_entries(base);
+    if (now == code_slots_[i].entries) continue;
+    code_slots_[i].entries = now;
     ++statistics_.code_slots_checked;
     cache_.check_slot(base.value(), *this);
   }

@@ -138,6 +138,7 @@ class Monitor final : private Environment,
   bool answers(const Walk&) const;
   void keep_window_clear();
   void note_window_tables();
+  bool any_entry_present(GuestPhysical, unsigned bytes) const;
 
   // Address spaces and code.
   void enter_view(View);
@@ -163,6 +164,7 @@ class Monitor final : private Environment,
   std::uint32_t cr4_allowed() const override { return guest_cr4_bits; }
   void paging_changed(const Vcpu&) override;
   void page_root_loaded(const Vcpu&) override;
+  std::optional<PagePointers> page_pointers(std::uint32_t cr3) override;
   void page_invalidated(GuestLinear) override;
   void descriptor_tables_changed(const Vcpu&) override;
   void fpu_control_changed(const Vcpu&) override;
@@ -233,18 +235,21 @@ class Monitor final : private Environment,
       0;  // interpreted instructions until the host's interrupts get a chance
 
   // The window's slot and the guest's tables for it.
-  static constexpr std::uint32_t no_table = ~0u;
+  static constexpr std::uint32_t no_table = ShadowPaging::no_frame;
   bool window_suspect_ = true;   // they may have changed since keep_window_clear looked
   bool window_crowded_ = false;  // the guest uses every slot
-  std::array<std::uint32_t, 2> window_tables_{no_table, no_table};  // page numbers
+  // Page numbers: the directory, and the page table of each half; all of it without PAE.
+  ShadowPaging::AlsoWatched window_tables_{no_table, no_table, no_table};
 
   // The segment caches that the kernel view's descriptors were made from.
   std::array<DescriptorCache, 6> kernel_segments_{};
-  // The guest's page directory entries of the 4 MB slots with translated code.
+  // The guest's page directory entries of the 4 MB slots with translated code: one, with PAE two.
+  using SlotEntries = std::array<std::uint64_t, 2>;
   struct CodeSlot {
     GuestLinear base{};
-    std::uint32_t entry = 0;
+    SlotEntries entries{};
   };
+  SlotEntries slot_entries(GuestLinear base) const;
   std::array<CodeSlot, 32> code_slots_{};
   unsigned code_slot_count_ = 0;
   bool code_suspect_ = false;  // one of them may have changed since check_code_slots looked

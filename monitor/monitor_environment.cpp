@@ -54,6 +54,10 @@ void Monitor::page_root_loaded(const Vcpu&) {
   check_descriptor_pages();
 }
 
+std::optional<PagePointers> Monitor::page_pointers(std::uint32_t cr3) {
+  return read_page_pointers(cr3, vm_.memory);
+}
+
 void Monitor::page_invalidated(GuestLinear address) {
   linear_.flush_page(address);
   processor_.flush_page(HostLinear(address.value()));
@@ -87,7 +91,7 @@ void Monitor::refresh_descriptors() {
   for (unsigned i = 0; i < table_page_count_; ++i) {
     const Walk walk = linear_.walk(pages[i]);
     table_pages_[i] = {pages[i], std::nullopt};
-    if (!walk.mapped()) continue;
+    if (!walk.in_reach()) continue;
     table_pages_[i].physical = walk.address.page();
     vm_.table.watch(walk.address, Watcher::descriptor_table);
     shadow_.write_protect(walk.address.page());
@@ -101,7 +105,7 @@ void Monitor::check_descriptor_pages() {
   tables_written_ = false;
   for (unsigned i = 0; i < table_page_count_; ++i) {
     const Walk walk = linear_.walk(table_pages_[i].linear);
-    const bool mapped = walk.mapped();
+    const bool mapped = walk.in_reach();
     const auto& before = table_pages_[i].physical;
     if (mapped != before.has_value() || (mapped && *before != walk.address.page())) {
       return forget_descriptors();
@@ -133,7 +137,7 @@ void Monitor::code_frame_remapped(GuestPhysical frame) { drop_code(frame.page(),
 void Monitor::code_slot_remapped(unsigned slot) {
   constexpr std::uint32_t no_entry = page_bit::accessed;  // what is kept has the bit clear
   for (unsigned i = 0; i < code_slot_count_; ++i) {
-    if (code_slots_[i].base.value() >> 22 == slot) code_slots_[i].entry = no_entry;
+    if (code_slots_[i].base.value() >> 22 == slot) code_slots_[i].entries = {no_entry, no_entry};
   }
   code_suspect_ = true;
 }

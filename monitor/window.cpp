@@ -96,8 +96,7 @@ bool Monitor::slot_has_memory(unsigned slot) const {
 }
 
 bool Monitor::answers(const Walk& walk) const {
-  return walk.mapped() && !walk.above_4_gb &&
-         vm_.table.entry(walk.address).kind != FrameKind::absent;
+  return walk.in_reach() && vm_.table.entry(walk.address).kind != FrameKind::absent;
 }
 
 // Before the guest runs on: it may have begun to use the window's slot.
@@ -114,29 +113,42 @@ void Monitor::keep_window_clear() {
   note_window_tables();
 }
 
-// The directory has a shadow and is watched for it; a page table for the window's slot has none.
+// What the guest has there has no shadow and would not be watched otherwise: the page table, or
+// with PAE up to two and a directory that nothing else may be shown from.
 void Monitor::note_window_tables() {
-  const Walk walk = linear_.walk(GuestLinear(processor_.window_base().value()));
-  window_tables_ = {no_table, no_table};
-  for (unsigned i = 0; i < walk.entry_count; ++i) {
-    window_tables_[i] = walk.entries[i].address.page_number();
+  window_tables_ = {no_table, no_table, no_table};
+  const GuestLinear base(processor_.window_base().value());
+  for (const unsigned half : {0u, 1u}) {
+    const Walk walk = linear_.walk(base + half * (window::size / 2));
+    if (walk.entry_count > 0) window_tables_[0] = walk.entries[0].address.page_number();
+    if (walk.entry_count > 1) window_tables_[1 + half] = walk.entries[1].address.page_number();
+    if (paging_mode_ != PagingMode::pae) break;
   }
-  shadow_.watch_also(window_tables_[1]);
+  shadow_.watch_also(window_tables_);
 }
 
 // A page table has been written: perhaps memory appears in the window's slot. Where no slot was
 // free, any change of the directory may free one.
-void Monitor::TableWrites::written(GuestPhysical address, unsigned) {
+void Monitor::TableWrites::written(GuestPhysical address, unsigned bytes) {
   Monitor& m = monitor_;
   m.linear_.flush();
   m.tables_written_ = true;
   const std::uint32_t page = address.page_number();
   if (page == m.window_tables_[0]) {
     m.window_suspect_ = true;
-  } else if (page == m.window_tables_[1] && !m.window_crowded_) {
-    const PageEntry entry(m.vm_.memory.read_entry(GuestPhysical(address.value() & ~3u)));
-    m.window_suspect_ |= entry.present();
+  } else if (page == m.window_tables_[1] || page == m.window_tables_[2]) {
+    m.window_suspect_ |= !m.window_crowded_ && m.any_entry_present(address, bytes);
   }
+}
+
+// Of the page table entries that these bytes belong to.
+bool Monitor::any_entry_present(GuestPhysical address, unsigned bytes) const {
+  const unsigned size = paging_mode_ == PagingMode::pae ? 8 : 4;
+  const GuestPhysical end = address + bytes;
+  for (GuestPhysical at(address.value() & ~(size - 1)); at < end; at += size) {
+    if (PageEntry(vm_.memory.read_entry(at)).present()) return true;
+  }
+  return false;
 }
 
 }  // namespace undercroft

@@ -15,9 +15,22 @@ constexpr std::uint32_t cr0_fpu =
     cr0::monitor_coprocessor | cr0::emulation | cr0::task_switched | cr0::numeric_error;
 constexpr std::uint32_t cr4_paging =
     cr4::page_size_extensions | cr4::physical_address_extension | cr4::page_global_enable;
+// A change of these latches the PAE pointers anew.
+constexpr std::uint32_t cr0_pointers = cr0::not_write_through | cr0::cache_disable | cr0::paging;
 constexpr std::uint32_t cr4_controls = cr4::os_fxsr | cr4::os_simd_exceptions |
                                        cr4::time_stamp_disable |
                                        cr4::user_mode_instruction_prevention;
+
+// With these values in the registers (SDM volume 3, 4.4.1). Whether the pointers are others now.
+Guarded<bool> latch_pointers(Execution& x, std::uint32_t cr0, std::uint32_t cr4,
+                             std::uint32_t cr3) {
+  if (!(cr0 & cr0::paging) || !(cr4 & cr4::physical_address_extension)) return false;
+  const auto pointers = x.environment.page_pointers(cr3);
+  if (!pointers) return Failure{Exception::general_protection()};
+  const bool changed = x.vcpu.pdptes != *pointers;
+  x.vcpu.pdptes = *pointers;
+  return changed;
+}
 
 // Reserved bits of CR0 are ignored; ET is 1 always.
 Guarded<Done> load_cr0(Execution& x, std::uint32_t value) {
@@ -26,8 +39,11 @@ Guarded<Done> load_cr0(Execution& x, std::uint32_t value) {
   const bool uncached_mismatch = (value & cr0::not_write_through) && !(value & cr0::cache_disable);
   if (paging_unprotected || uncached_mismatch) return Failure{Exception::general_protection()};
   const std::uint32_t changed = x.vcpu.cr0 ^ value;
+  bool paging_changed = changed & cr0_paging;
+  if (changed & cr0_pointers)
+    paging_changed |= TRY(latch_pointers(x, value, x.vcpu.cr4, x.vcpu.cr3));
   x.vcpu.cr0 = value;
-  if (changed & cr0_paging) x.environment.paging_changed(x.vcpu);
+  if (paging_changed) x.environment.paging_changed(x.vcpu);
   if (changed & cr0_fpu) x.environment.fpu_control_changed(x.vcpu);
   return Done{};
 }
@@ -35,6 +51,7 @@ Guarded<Done> load_cr0(Execution& x, std::uint32_t value) {
 Guarded<Done> load_cr4(Execution& x, std::uint32_t value) {
   if (value & ~x.environment.cr4_allowed()) return Failure{Exception::general_protection()};
   const std::uint32_t changed = x.vcpu.cr4 ^ value;
+  if (changed & cr4_paging) TRY(latch_pointers(x, x.vcpu.cr0, value, x.vcpu.cr3));
   x.vcpu.cr4 = value;
   if (changed & cr4_paging) x.environment.paging_changed(x.vcpu);
   if (changed & cr4_controls) x.environment.fpu_control_changed(x.vcpu);
@@ -58,6 +75,7 @@ Guarded<Done> move_control_register(Execution& x) {
   if (number == 2) {
     vcpu.cr2 = general;
   } else {
+    TRY(latch_pointers(x, vcpu.cr0, vcpu.cr4, general));
     vcpu.cr3 = general;
     x.environment.page_root_loaded(vcpu);
   }

@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <optional>
 
 #include "../address.hpp"
 #include "../vcpu.hpp"
@@ -20,7 +21,7 @@ enum class PagingMode : std::uint8_t { none, two_level, two_level_large, pae };
 // All that a walk depends on besides memory.
 struct Paging {
   PagingMode mode = PagingMode::none;
-  GuestPhysical root{};                   // page directory; not used with PAE or without paging
+  GuestPhysical root{};  // page directory; PAE: pointer table, read at CR3 load only
   std::array<std::uint64_t, 4> pdptes{};  // PAE, as latched at CR3 load
 };
 Paging paging_of(const Vcpu&);
@@ -63,6 +64,7 @@ struct Walk {
   std::array<EntryRead, 2> entries{};
 
   constexpr bool mapped() const { return result == WalkResult::mapped; }
+  constexpr bool in_reach() const { return mapped() && !above_4_gb; }  // `address` is where it is
   constexpr const EntryRead& leaf() const { return entries[entry_count - 1u]; }  // paging is on
 };
 
@@ -74,6 +76,22 @@ concept EntryReader = requires(Reader& reader, GuestPhysical address) {
 
 template <EntryReader Reader>
 constexpr Walk walk_guest(const Paging&, GuestLinear, Reader&&);
+
+// The four pointers that the processor latches when it loads CR3, or switches to PAE paging (SDM
+// volume 3, 4.4.1). Empty: a present one has a reserved bit, which is #GP(0).
+inline constexpr std::uint32_t pae_pointer_table_bytes = 32;
+using PagePointers = std::array<std::uint64_t, 4>;
+template <EntryReader Reader>
+constexpr std::optional<PagePointers> read_page_pointers(std::uint32_t cr3, Reader&& reader) {
+  PagePointers pointers{};
+  GuestPhysical address(cr3 & ~(pae_pointer_table_bytes - 1));
+  for (std::uint64_t& pointer : pointers) {
+    pointer = std::uint64_t{reader.read_entry(address + 4)} << 32 | reader.read_entry(address);
+    if (PageEntry(pointer).present() && (pointer & reserved_bits::pae_pointer)) return std::nullopt;
+    address += 8;
+  }
+  return pointers;
+}
 
 // Whether the page's rights allow the access (SDM volume 3, 4.6.1); false if nothing is mapped.
 // write_protect is CR0.WP.

@@ -66,8 +66,8 @@ class PageEntry {
   std::uint64_t bits_ = 0;
 };
 
-// Reserved bits of present entries (SDM volume 3, tables 4-4 and 4-10). The CPU model has PAT, so
-// the PAT bits are not reserved, and neither PSE-36 nor execute-disable.
+// Reserved bits of present entries (SDM volume 3, tables 4-4 and 4-10). The PAT bits are not
+// reserved, and neither PSE-36 nor execute-disable is offered.
 namespace reserved_bits {
 inline constexpr std::uint64_t large_32 = 0x003fe000;  // bits 21:13 of a 4 MB entry
 inline constexpr std::uint64_t pae_high = ~((1ull << physical_address_bits) - 1);

@@ -1,5 +1,6 @@
 #include "shadow.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace undercroft {
@@ -11,8 +12,9 @@ constexpr std::uint32_t base_rights =
 // Free for software: translated code comes from the page behind this entry.
 constexpr std::uint32_t code_mark = 1u << 9;
 
-// A page directory that was freed and became something else is written without being in use.
-constexpr unsigned foreign_write_limit = 4;
+// What a guest's two-level tables are shadowed as.
+constexpr ShadowKind two_level_kinds[] = {ShadowKind::table, ShadowKind::directory,
+                                          ShadowKind::directory_large};
 
 }  // namespace
 
@@ -45,15 +47,30 @@ void ShadowPaging::use(const Paging& paging, bool write_protect) {
 HostPhysical ShadowPaging::root(View view) {
   unsigned& current = current_[static_cast<unsigned>(view)];
   if (current == 0) {
-    const bool paged = paging_.mode != PagingMode::none;
-    // Without paging there is one directory; frame number 0xfffff is no guest's.
-    const std::uint32_t frame = paged ? paging_.root.page_number() : 0xfffff;
-    current = find_or_make({frame, ShadowKind::directory, view, write_protect_});
+    current = make_root(view);
     tables_[current].foreign_writes = 0;
     entry({current, window_index()}) = processor_.window_entry(view);
   }
   tables_[current].last_use = ++tick_;
   return tables_[current].frames.entries;
+}
+
+unsigned ShadowPaging::make_root(View view) {
+  const std::uint32_t frame = paging_.root.page_number();
+  switch (paging_.mode) {
+    case PagingMode::none:  // there is one; frame number 0xfffff is no guest's
+      return find_or_make({0xfffff, ShadowKind::directory, view, write_protect_});
+    case PagingMode::two_level:
+      return find_or_make({frame, ShadowKind::directory, view, write_protect_});
+    case PagingMode::two_level_large:
+      return find_or_make({frame, ShadowKind::directory_large, view, write_protect_});
+    case PagingMode::pae:
+      break;
+  }
+  const std::uint32_t pointers = paging_.root.value() / pae_pointer_table_bytes;
+  const unsigned root = find_or_make({pointers, ShadowKind::pae_root, view, write_protect_});
+  adopt_pointers(root);
+  return root;
 }
 
 ShadowKey ShadowPaging::child_key(GuestLinear linear, const Walk& walk, View view,
@@ -72,17 +89,22 @@ ShadowKey ShadowPaging::child_key(GuestLinear linear, const Walk& walk, View vie
 }
 
 bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool dirty) {
-  const FrameEntry frame = memory_.table().entry(walk.address);
-  if (!has_machine_frame(frame.kind) || linear.value() >> 22 == window_index()) return false;
+  if (!has_machine_frame(memory_.table().entry(walk.address).kind)) return false;
+  if (linear.value() >> 22 == window_index()) return false;
   root(view);
   const unsigned directory = current_[static_cast<unsigned>(view)];
-  const unsigned child = find_or_make(child_key(linear, walk, view, dirty));
+  const bool pae = paging_.mode == PagingMode::pae;
+  const unsigned child = pae ? pae_child(linear, walk, view, dirty)
+                             : find_or_make(child_key(linear, walk, view, dirty));
+  // Only now: the page may be one of the tables, which has got its watcher just here.
+  const FrameEntry frame = memory_.table().entry(walk.address);
 
-  // With CR0.WP clear, a supervisor writes what it likes.
+  // With CR0.WP clear, a supervisor writes what it likes. The two halves of a PAE pair differ in
+  // their directory's rights, so these are in the leaf entries.
   const bool any_write = view == View::kernel && !write_protect_;
-  const bool by_table = walk.level == WalkLevel::table;
+  const bool by_table = walk.level == WalkLevel::table && !pae;
   const bool directory_writable =
-      walk.level == WalkLevel::no_tables || any_write || walk.entries[0].entry.writable();
+      walk.level == WalkLevel::no_tables || pae || any_write || walk.entries[0].entry.writable();
   const bool page_writable = any_write || (by_table ? walk.leaf().entry.writable() : walk.writable);
   const bool may_write =
       page_writable && dirty && !frame.watchers.any() && frame.kind == FrameKind::ram;
@@ -142,7 +164,7 @@ void ShadowPaging::clear(ShadowEntryId id) {
   const std::uint32_t old = entry(id);
   if (!(old & page_bit::present)) return;
   ++counts_.entries_cleared;
-  if (tables_[id.table()].key.kind == ShadowKind::directory) {
+  if (tables_[id.table()].key.is_root()) {
     if (id.index() != window_index()) unlink_child(id);
   } else {
     clear_leaf(id, old);
@@ -200,8 +222,9 @@ void ShadowPaging::written(GuestPhysical address, unsigned bytes) {
   ++counts_.table_writes;
   const unsigned first = address.page_offset() / 4;
   const unsigned last = (address.page_offset() + bytes - 1) / 4;
+  if (pairs_ != 0) carry_pae_write(address, bytes);
   // Looked up one by one, since clearing entries may release tables.
-  for (const ShadowKind kind : {ShadowKind::table, ShadowKind::directory}) {
+  for (const ShadowKind kind : two_level_kinds) {
     for (const View view : {View::kernel, View::user}) {
       for (const bool wp : {false, true}) {
         const unsigned table = find({address.page_number(), kind, view, wp});
@@ -211,23 +234,12 @@ void ShadowPaging::written(GuestPhysical address, unsigned bytes) {
   }
 }
 
-void ShadowPaging::forget_tables(GuestPhysical frame) {
-  for (const ShadowKind kind : {ShadowKind::table, ShadowKind::directory}) {
-    for (const View view : {View::kernel, View::user}) {
-      for (const bool wp : {false, true}) {
-        const unsigned table = find({frame.page_number(), kind, view, wp});
-        if (table != 0 && !in_use(table)) release(table);
-      }
-    }
-  }
-}
-
 void ShadowPaging::carry_write(unsigned number, unsigned first, unsigned last) {
   Table& table = tables_[number];
-  const bool foreign = table.key.kind == ShadowKind::directory && !in_use(number);
+  const bool foreign = table.key.is_directory() && !in_use(number);
   if (foreign && ++table.foreign_writes > foreign_write_limit) return release(number);
   for (unsigned index = first; index <= last; ++index) {
-    if (table.key.kind != ShadowKind::directory || !still_stands({number, index})) {
+    if (!table.key.is_directory() || !still_stands({number, index})) {
       clear({number, index});
     }
   }
@@ -239,7 +251,7 @@ bool ShadowPaging::still_stands(ShadowEntryId id) {
   const ShadowKey& key = tables_[id.table()].key;
   const PageEntry now(memory_.read_entry(GuestPhysical::of_page(key.frame) + id.index() * 4));
   if (!now.present() || !now.accessed() || (key.view == View::user && !now.user())) return false;
-  const bool large = now.large() && paging_.mode == PagingMode::two_level_large;
+  const bool large = now.large() && key.kind == ShadowKind::directory_large;
   const ShadowKind kind = !large        ? ShadowKind::table
                           : now.dirty() ? ShadowKind::large_dirty
                                         : ShadowKind::large_clean;
@@ -250,7 +262,7 @@ bool ShadowPaging::still_stands(ShadowEntryId id) {
 }
 
 unsigned ShadowPaging::find(const ShadowKey& key) const {
-  unsigned table = buckets_[bucket(key.frame)];
+  unsigned table = buckets_[bucket(key)];
   while (table != 0 && tables_[table].key != key) table = tables_[table].next_in_bucket;
   return table;
 }
@@ -265,8 +277,13 @@ unsigned ShadowPaging::find_or_make(const ShadowKey& key) {
   table.foreign_writes = 0;
   table.parents = 0;
   table.last_use = ++tick_;
-  table.next_in_bucket = buckets_[bucket(key.frame)];
-  buckets_[bucket(key.frame)] = static_cast<std::uint16_t>(number);
+  table.sources = {};
+  table.next_in_bucket = buckets_[bucket(key)];
+  buckets_[bucket(key)] = static_cast<std::uint16_t>(number);
+  if (key.kind == ShadowKind::pae_pair) {
+    ++pairs_;
+    ++pair_counts_[bucket(key.frame)];
+  }
   std::memset(memory_.slots().map(table.frames.entries).bytes(), 0, page_size);
   ++counts_.tables_made;
   if (key.from_guest_table()) {
@@ -327,16 +344,21 @@ void ShadowPaging::release(unsigned number) {
   table.used = false;  // first, since releasing a directory's children comes back here
   detach_from_parents(number);
   for (unsigned index = 0; index < 1024; ++index) clear({number, index});
-  std::uint16_t* place = &buckets_[bucket(table.key.frame)];
+  std::uint16_t* place = &buckets_[bucket(table.key)];
   while (*place != number) place = &tables_[*place].next_in_bucket;
   *place = table.next_in_bucket;
   flush_due_ = true;
 
+  if (table.key.kind == ShadowKind::pae_pair) {
+    --pairs_;
+    --pair_counts_[bucket(table.key.frame)];
+    for (const unsigned half : {number * 2, number * 2 + 1}) unhook_half(half);
+  }
   if (table.key.from_guest_table()) unwatch_unless_needed(table.key.frame);
 }
 
 void ShadowPaging::unwatch_unless_needed(std::uint32_t frame) {
-  if (frame == also_watched_) return;
+  if (watched_also(frame) || names_pae_table(frame) || is_pae_directory(frame)) return;
   for (unsigned other = buckets_[bucket(frame)]; other != 0;
        other = tables_[other].next_in_bucket) {
     const ShadowKey& key = tables_[other].key;
@@ -345,20 +367,28 @@ void ShadowPaging::unwatch_unless_needed(std::uint32_t frame) {
   memory_.table().unwatch(GuestPhysical::of_page(frame), Watcher::page_table);
 }
 
-void ShadowPaging::watch_also(std::uint32_t frame) {
-  if (frame == also_watched_) return;
-  const std::uint32_t before = also_watched_;
-  also_watched_ = frame;
-  if (before != ~0u) unwatch_unless_needed(before);
-  if (frame == ~0u) return;
-  memory_.table().watch(GuestPhysical::of_page(frame), Watcher::page_table);
-  write_protect(GuestPhysical::of_page(frame));
+bool ShadowPaging::watched_also(std::uint32_t frame) const {
+  return std::find(also_watched_.begin(), also_watched_.end(), frame) != also_watched_.end();
+}
+
+void ShadowPaging::watch_also(const AlsoWatched& frames) {
+  if (frames == also_watched_) return;
+  const AlsoWatched before = also_watched_;
+  also_watched_ = frames;
+  for (const std::uint32_t frame : before) {
+    if (frame != no_frame) unwatch_unless_needed(frame);
+  }
+  for (const std::uint32_t frame : frames) {
+    if (frame == no_frame) continue;
+    memory_.table().watch(GuestPhysical::of_page(frame), Watcher::page_table);
+    write_protect(GuestPhysical::of_page(frame));
+  }
 }
 
 void ShadowPaging::map_window_at(HostLinear base) {
   for (unsigned number = 1; number <= budget_; ++number) {
     const Table& table = tables_[number];
-    if (!table.used || table.key.kind != ShadowKind::directory) continue;
+    if (!table.used || !table.key.is_root()) continue;
     const ShadowEntryId id(number, base.value() >> 22);
     clear(id);
     entry(id) = processor_.window_entry(table.key.view);
@@ -368,7 +398,7 @@ void ShadowPaging::map_window_at(HostLinear base) {
 void ShadowPaging::unmap_window_at(HostLinear base) {
   for (unsigned number = 1; number <= budget_; ++number) {
     const Table& table = tables_[number];
-    if (!table.used || table.key.kind != ShadowKind::directory) continue;
+    if (!table.used || !table.key.is_root()) continue;
     entry({number, base.value() >> 22}) = 0;
   }
 }

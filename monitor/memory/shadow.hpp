@@ -1,7 +1,7 @@
 // Shadow page tables: what the processor walks while a guest runs (design section 4). Two roots for
 // each guest address space, filled lazily, shared by key, kept coherent by watching the guest's
 // tables. It knows how shadow entries follow from a walk; whether a fault means a fill is
-// page_fault.hpp's business.
+// page_fault.hpp's business. What is special to PAE tables stands in shadow_pae.cpp.
 #pragma once
 
 #include <array>
@@ -17,19 +17,48 @@ namespace undercroft {
 
 // What a shadow table stands for. The frame in its key is, in this order: the guest's page table;
 // the first frame of a 4 MB page whose D bit is clear, or set; the first frame of 4 MB of linear
-// space without paging; the guest's page directory.
-enum class ShadowKind : std::uint8_t { table, large_clean, large_dirty, identity, directory };
+// space without paging; the guest's page directory, with CR4.PSE clear or set; the PAE directory of
+// which it shows two entries, 2 MB each (shadow_pae.cpp). A PAE root has CR3 / 32 there.
+enum class ShadowKind : std::uint8_t {
+  table,
+  large_clean,
+  large_dirty,
+  identity,
+  directory,
+  directory_large,
+  pae_pair,
+  pae_root,
+};
 
 struct ShadowKey {
   std::uint32_t frame = 0;  // guest-physical page number
   ShadowKind kind = ShadowKind::table;
   View view = View::kernel;
   bool write_protect = false;  // CR0.WP
+  std::uint8_t pair = 0;       // pae_pair: which two entries of the directory, 0 to 255
   constexpr bool operator==(const ShadowKey&) const = default;
+
   // Built from guest memory that must be watched.
   constexpr bool from_guest_table() const {
-    return kind == ShadowKind::table || kind == ShadowKind::directory;
+    switch (kind) {
+      case ShadowKind::table:
+      case ShadowKind::directory:
+      case ShadowKind::directory_large:
+      case ShadowKind::pae_pair:
+        return true;
+      case ShadowKind::large_clean:
+      case ShadowKind::large_dirty:
+      case ShadowKind::identity:
+      case ShadowKind::pae_root:
+        break;
+    }
+    return false;
   }
+  constexpr bool is_directory() const {
+    return kind == ShadowKind::directory || kind == ShadowKind::directory_large;
+  }
+  // Its entries name shadow tables, one of them the window.
+  constexpr bool is_root() const { return is_directory() || kind == ShadowKind::pae_root; }
 };
 
 // Hears when code that has been translated may no longer be where it was.
@@ -77,11 +106,11 @@ class ShadowPaging final : public WriteWatcher {
 
   // A watcher has come to the frame: nobody writes it unseen any more.
   void write_protect(GuestPhysical frame);
-  // The frame with this number is watched like a table with a shadow, instead of the one of the
+  // The frames with these numbers are watched like tables with a shadow, instead of those of the
   // last call; ~0: none.
-  void watch_also(std::uint32_t frame);
-  // Drops every table made from the guest's table in this frame; nobody watches it for them then.
-  void forget_tables(GuestPhysical frame);
+  static constexpr std::uint32_t no_frame = ~0u;
+  using AlsoWatched = std::array<std::uint32_t, 3>;
+  void watch_also(const AlsoWatched& frames);
   // Takes the frame from every address space.
   void unmap(GuestPhysical frame);
   // A guest's page table or directory has been written.
@@ -104,11 +133,15 @@ class ShadowPaging final : public WriteWatcher {
     ShadowKey key;
     bool used = false;
     bool has_code = false;
-    std::uint8_t foreign_writes = 0;  // to a directory that is not in use
+    std::uint8_t foreign_writes = 0;  // to a two-level directory that is not in use
     std::uint16_t next_in_bucket = 0;
     std::uint32_t parents = 0;  // ShadowEntryId of the first directory entry that points here
     std::uint32_t last_use = 0;
     ShadowFrames frames{};
+    // The guest's PAE entries that it was made from, low words; 0: none. A pair's two directory
+    // entries, a root's four pointers.
+    std::array<std::uint32_t, 4> sources{};
+    std::array<std::uint16_t, 2> next_half{};  // a pair's, in half_buckets_
   };
 
   // Lists below `table_lists` are guest frames, the others shadow tables.
@@ -120,9 +153,16 @@ class ShadowPaging final : public WriteWatcher {
     void set_head(std::uint32_t list, ShadowEntryId);
   };
 
-  static constexpr unsigned bucket_count = 1024;
-  static unsigned bucket(std::uint32_t frame) { return frame % bucket_count; }
+  // A page directory that was freed and became something else is written without being in use.
+  static constexpr unsigned foreign_write_limit = 4;
 
+  static constexpr unsigned bucket_count = 1024;
+  static unsigned bucket(std::uint32_t frame, unsigned pair = 0) {
+    return (frame + pair * 61) % bucket_count;
+  }
+  static unsigned bucket(const ShadowKey& key) { return bucket(key.frame, key.pair); }
+
+  unsigned make_root(View);
   unsigned find(const ShadowKey&) const;
   unsigned find_or_make(const ShadowKey&);
   unsigned unused_table();
@@ -130,6 +170,7 @@ class ShadowPaging final : public WriteWatcher {
   void recycle_one();
   void release(unsigned table);
   void unwatch_unless_needed(std::uint32_t frame);
+  bool watched_also(std::uint32_t frame) const;
   void detach_from_parents(unsigned table);
   // Also the root that the monitor itself runs on must stay.
   bool in_use(unsigned table) const {
@@ -142,6 +183,25 @@ class ShadowPaging final : public WriteWatcher {
   void clear(ShadowEntryId);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
   void unlink_child(ShadowEntryId);
+
+  // PAE, in shadow_pae.cpp. A half of a pair is named by its table's number * 2 + which half.
+  unsigned pae_child(GuestLinear, const Walk&, View, bool dirty);
+  void adopt_pointers(unsigned root);
+  void take_half(unsigned half, std::uint32_t source);
+  void drop_half(unsigned half);
+  void unhook_half(unsigned half);
+  bool half_stands(unsigned half);
+  std::uint16_t& next_half(unsigned half) { return tables_[half / 2].next_half[half % 2]; }
+  std::uint32_t& source(unsigned half) { return tables_[half / 2].sources[half % 2]; }
+  std::uint32_t named_table(unsigned half) const;
+  unsigned first_half(std::uint32_t frame) const { return half_buckets_[bucket(frame)]; }
+  bool names_pae_table(std::uint32_t frame) const;
+  bool is_pae_directory(std::uint32_t frame) const;
+  bool pae_directory_in_use(std::uint32_t frame) const;
+  void carry_pae_write(GuestPhysical, unsigned bytes);
+  void carry_pae_directory_write(std::uint32_t frame, unsigned first, unsigned last);
+  void release_pairs(std::uint32_t frame);
+
   unsigned window_index() const { return processor_.window_base().value() >> 22; }
   std::uint32_t& entry(ShadowEntryId id) {
     return memory_.slots().map(tables_[id.table()].frames.entries).words()[id.index()];
@@ -156,13 +216,18 @@ class ShadowPaging final : public WriteWatcher {
   Paging paging_{};
   bool write_protect_ = false;
   bool flush_due_ = false;
-  std::uint32_t also_watched_ = ~0u;
+  AlsoWatched also_watched_{no_frame, no_frame, no_frame};
   std::array<unsigned, 2> current_{};  // root by view; 0: not looked up yet
   unsigned loaded_ = 0;
   std::uint32_t tick_ = 0;
   unsigned budget_ = 64;
   Counts counts_{};
   std::array<std::uint16_t, bucket_count> buckets_{};
+  unsigned pairs_ = 0;  // how many pairs there are, and in each bucket of their frames
+  std::array<std::uint16_t, bucket_count> pair_counts_{};
+  std::array<std::uint16_t, bucket_count> half_buckets_{};  // by the frame of the page table named
+  std::uint32_t foreign_frame_ = no_frame;  // the PAE directory last written while not in use
+  unsigned foreign_writes_ = 0;
   std::array<Table, most_tables + 1> tables_{};  // number 0 stands for none
 };
 

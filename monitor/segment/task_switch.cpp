@@ -152,8 +152,8 @@ Guarded<Done> load_task_segments(Vcpu& vcpu, LinearMemory& memory, const TaskSta
 }
 
 // The commit point: registers and visible selectors of the new task, hidden parts not loaded yet.
-void become_task(Vcpu& vcpu, Environment& environment, const TaskState& task, DescriptorCache tr,
-                 std::uint32_t added_flags) {
+Guarded<Done> become_task(Vcpu& vcpu, Environment& environment, const TaskState& task,
+                          DescriptorCache tr, std::uint32_t added_flags) {
   constexpr std::uint32_t defined = 0x003f7fd7;
   const bool is_32_bit = is_32_bit_tss(tr);
   vcpu.tr = tr;
@@ -171,10 +171,16 @@ void become_task(Vcpu& vcpu, Environment& environment, const TaskState& task, De
     environment.debug_registers_changed(vcpu);
   }
   environment.fpu_control_changed(vcpu);
-  if (is_32_bit && vcpu.paging()) {
-    vcpu.cr3 = task.cr3;
-    environment.page_root_loaded(vcpu);
+  if (!is_32_bit || !vcpu.paging()) return Done{};
+  if (vcpu.cr4 & cr4::physical_address_extension) {
+    const auto pointers = environment.page_pointers(task.cr3);
+    // The manual says #GP(0) of MOV CR3 and nothing of this; Bochs raises #TS in the new task.
+    if (!pointers) return refuse_selector(Vector::invalid_tss, tr.selector);
+    vcpu.pdptes = *pointers;
   }
+  vcpu.cr3 = task.cr3;
+  environment.page_root_loaded(vcpu);
+  return Done{};
 }
 
 // What happens in the new task before its first instruction.
@@ -216,7 +222,7 @@ Guarded<Transfer> task_switch(Vcpu& vcpu, LinearMemory& memory, Environment& env
   if (!returning) TRY(write_busy(memory, entry.address, true));
 
   const DescriptorCache tr = entry.descriptor.with_busy(true).cache(tss_selector);
-  become_task(vcpu, environment, task, tr, nested ? eflags::nested_task : 0);
+  TRY(become_task(vcpu, environment, task, tr, nested ? eflags::nested_task : 0));
   return start_task(vcpu, memory, environment, task, event);
 }
 

@@ -125,6 +125,7 @@ class QuietEnvironment final : public Environment {
   std::uint32_t cr4_allowed() const override { return 0; }
   void paging_changed(const Vcpu&) override {}
   void page_root_loaded(const Vcpu&) override {}
+  std::optional<std::array<std::uint64_t, 4>> page_pointers(std::uint32_t) override { return {}; }
   void page_invalidated(GuestLinear) override {}
   void descriptor_tables_changed(const Vcpu&) override {}
   void fpu_control_changed(const Vcpu&) override {}

@@ -14,9 +14,9 @@ TEST(CpuModel, HidesWhatTheMonitorDoesNotGive) {
   const struct {
     unsigned bit;
     const char* name;
-  } hidden_edx[] = {{1, "VME"},   {2, "DE"},   {6, "PAE"},  {7, "MCE"},    {9, "APIC"},
-                    {12, "MTRR"}, {14, "MCA"}, {16, "PAT"}, {17, "PSE36"}, {21, "DS"},
-                    {22, "ACPI"}, {28, "HTT"}, {29, "TM"},  {31, "PBE"}},
+  } hidden_edx[] = {{1, "VME"},  {2, "DE"},   {7, "MCE"},    {9, "APIC"}, {12, "MTRR"},
+                    {14, "MCA"}, {16, "PAT"}, {17, "PSE36"}, {21, "DS"},  {22, "ACPI"},
+                    {28, "HTT"}, {29, "TM"},  {31, "PBE"}},
     hidden_ecx[] = {{2, "DTES64"},        {3, "MONITOR"},    {5, "VMX"},      {6, "SMX"},
                     {12, "FMA"},          {15, "PDCM"},      {17, "PCID"},    {21, "x2APIC"},
                     {24, "TSC deadline"}, {26, "XSAVE"},     {27, "OSXSAVE"}, {28, "AVX"},
@@ -31,8 +31,8 @@ TEST(CpuModel, HidesWhatTheMonitorDoesNotGive) {
 
 TEST(CpuModel, KeepsWhatAKernelNeeds) {
   const CpuidLeaf leaf = filter_cpuid(1, 0, everything);
-  // FPU, PSE, TSC, MSR, CX8, SEP, PGE, CMOV, FXSR, SSE, SSE2
-  for (const unsigned bit : {0u, 3u, 4u, 5u, 8u, 11u, 13u, 15u, 24u, 25u, 26u}) {
+  // FPU, PSE, TSC, MSR, PAE, CX8, SEP, PGE, CMOV, FXSR, SSE, SSE2
+  for (const unsigned bit : {0u, 3u, 4u, 5u, 6u, 8u, 11u, 13u, 15u, 24u, 25u, 26u}) {
     EXPECT_TRUE(leaf.edx >> bit & 1) << bit;
   }
 }

@@ -20,6 +20,8 @@ class RecordingEnvironment final : public Environment {
   std::uint32_t port_value = 0x11223344;
   std::uint64_t time = 0x123456789a;
   std::uint32_t allowed_cr4 = 0x6ff;
+  std::optional<std::array<std::uint64_t, 4>> pointers{};  // none: a reserved bit
+  std::uint32_t pointers_of = 0;                           // the CR3 last asked for
 
   std::uint32_t port_read(std::uint16_t port, unsigned size) override {
     note("in", port, size);
@@ -53,6 +55,10 @@ class RecordingEnvironment final : public Environment {
   std::uint32_t cr4_allowed() const override { return allowed_cr4; }
   void paging_changed(const Vcpu&) override { calls.push_back("paging"); }
   void page_root_loaded(const Vcpu&) override { calls.push_back("root"); }
+  std::optional<std::array<std::uint64_t, 4>> page_pointers(std::uint32_t cr3) override {
+    pointers_of = cr3;
+    return pointers;
+  }
   void page_invalidated(GuestLinear address) override { note("invlpg", address.value()); }
   void descriptor_tables_changed(const Vcpu&) override { calls.push_back("tables"); }
   void fpu_control_changed(const Vcpu&) override { calls.push_back("fpu"); }

@@ -71,6 +71,52 @@ TEST(InterpreterSystem, Cr3TellsAlsoOfTheSameValue) {
   EXPECT_EQ(machine[Register::ebx], 0x1234u);
 }
 
+// SDM volume 3, 4.4.1.
+TEST(InterpreterSystem, PagePointersAreLatchedWithPaePaging) {
+  constexpr std::array<std::uint64_t, 4> some{0x1001, 0, 0x2001, 0}, others{0x5001, 1, 2, 3};
+  Machine machine;
+  Vcpu& vcpu = machine.vcpu;
+  const auto load = [&](int number, std::uint32_t value) {
+    machine[Register::eax] = value;
+    return machine.run({0x0f, 0x22, 0xc0 + 8 * number});
+  };
+  machine.environment.pointers = some;
+  // Nothing is latched before both PG and PAE are set.
+  vcpu.cr4 = cr4::physical_address_extension;
+  ASSERT_TRUE(retired(load(3, 0x5020)));
+  EXPECT_EQ(vcpu.pdptes, (std::array<std::uint64_t, 4>{}));
+  ASSERT_TRUE(retired(load(0, cr0::protection_enable | cr0::paging)));
+  EXPECT_EQ(vcpu.pdptes, some);
+  EXPECT_EQ(machine.environment.pointers_of, 0x5020u);
+  machine.environment.pointers = others;
+  ASSERT_TRUE(retired(load(3, 0x6040)));
+  EXPECT_EQ(vcpu.pdptes, others);
+  EXPECT_EQ(machine.environment.pointers_of, 0x6040u);
+  // WP latches nothing; CD, PSE and PGE do.
+  machine.environment.pointers = some;
+  ASSERT_TRUE(retired(load(0, vcpu.cr0 | cr0::write_protect)));
+  EXPECT_EQ(vcpu.pdptes, others);
+  machine.environment.calls.clear();
+  ASSERT_TRUE(retired(load(0, vcpu.cr0 | cr0::cache_disable)));
+  EXPECT_EQ(vcpu.pdptes, some);
+  EXPECT_EQ(machine.environment.calls, Calls{"paging"}) << "the address space is another";
+  for (const std::uint32_t bit : {cr4::page_size_extensions, cr4::page_global_enable}) {
+    vcpu.pdptes = {};
+    ASSERT_TRUE(retired(load(4, vcpu.cr4 | bit)));
+    EXPECT_EQ(vcpu.pdptes, some);
+  }
+  // A reserved bit: the register and the pointers stay.
+  machine.environment.pointers.reset();
+  const Vcpu before = vcpu;
+  EXPECT_EQ(fault(load(0, before.cr0 & ~cr0::cache_disable)), general_protection);
+  EXPECT_EQ(fault(load(3, 0x7000)), general_protection);
+  EXPECT_EQ(fault(load(4, before.cr4 & ~cr4::page_global_enable)), general_protection);
+  EXPECT_EQ(vcpu.cr0, before.cr0);
+  EXPECT_EQ(vcpu.cr3, before.cr3);
+  EXPECT_EQ(vcpu.cr4, before.cr4);
+  EXPECT_EQ(vcpu.pdptes, some);
+}
+
 TEST(InterpreterSystem, LmswSetsButDoesNotClearPe) {
   Machine machine;
   machine[Register::eax] = 0xfffffff0 | cr0::task_switched;

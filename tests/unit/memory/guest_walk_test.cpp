@@ -139,6 +139,24 @@ TEST(GuestWalk, PaePointerNotPresentReadsNothing) {
   EXPECT_EQ(tables.reads, 0u);
 }
 
+// SDM volume 3, table 4-8: bits 2:1, 8:5 and those above MAXPHYADDR, of present pointers only.
+TEST(GuestWalk, PagePointersAsCr3IsLoaded) {
+  for (unsigned bit = 1; bit < 64; ++bit) {
+    FakeTables tables;
+    for (unsigned i = 0; i < 4; ++i) tables.put64(0x8020 + 8 * i, 0x5001 + 0x1000 * i);
+    const std::uint64_t one = 1ull << bit;
+    tables.put64(0x8030, 0x7001 ^ one);
+    const auto pointers = read_page_pointers(0x8020 | 0x1f, tables);
+    const bool reserved = bit == 1 || bit == 2 || (bit >= 5 && bit <= 8) || bit >= 36;
+    ASSERT_EQ(pointers.has_value(), !reserved) << bit;
+    if (pointers) {
+      EXPECT_EQ(*pointers, (PagePointers{0x5001, 0x6001, 0x7001 ^ one, 0x8001}));
+    }
+    tables.put64(0x8030, 0x7000 | one);  // not present
+    EXPECT_TRUE(read_page_pointers(0x8020, tables).has_value()) << bit;
+  }
+}
+
 TEST(GuestWalk, PaeReservedBits) {
   for (unsigned bit = 9; bit < 64; ++bit) {
     const std::uint64_t one = 1ull << bit;

@@ -35,12 +35,16 @@ class CountingEnvironment final : public Environment {
   std::uint32_t cr4_allowed() const override { return 0; }
   void paging_changed(const Vcpu&) override {}
   void page_root_loaded(const Vcpu& vcpu) override { root = vcpu.cr3, ++roots; }
+  std::optional<std::array<std::uint64_t, 4>> page_pointers(std::uint32_t) override {
+    return pointers;
+  }
   void page_invalidated(GuestLinear) override {}
   void descriptor_tables_changed(const Vcpu&) override { ++tables; }
   void fpu_control_changed(const Vcpu&) override { ++fpu_controls; }
   void debug_registers_changed(const Vcpu&) override { ++debug_changes; }
 
   std::uint32_t root = 0;
+  std::optional<std::array<std::uint64_t, 4>> pointers{};  // none: a reserved bit
   unsigned roots = 0, tables = 0, fpu_controls = 0, debug_changes = 0;
 };
 

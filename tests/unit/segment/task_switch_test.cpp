@@ -190,6 +190,23 @@ TEST(TaskSwitch, RootIsLoadedOnlyWithPaging) {
   EXPECT_EQ(machine.vcpu.cr3, 0u);
 }
 
+TEST(TaskSwitch, PagePointersAreLatchedWithPaePaging) {
+  TwoTasks machine;
+  constexpr std::array<std::uint64_t, 4> some{0x1001, 0, 0x2001, 0};
+  machine.vcpu.cr4 |= cr4::physical_address_extension;
+  machine.environment.pointers = some;
+  ASSERT_TRUE(machine.run(TaskSwitchKind::jump).ok());
+  EXPECT_EQ(machine.vcpu.cr3, 0x00400000u);
+  EXPECT_EQ(machine.vcpu.pdptes, some);
+  TwoTasks reserved;
+  reserved.vcpu.cr4 |= cr4::physical_address_extension;
+  const auto result = reserved.run(TaskSwitchKind::jump);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error(), Exception::with_code(Vector::invalid_tss, new_task));
+  EXPECT_EQ(reserved.vcpu.cr3, 0u);
+  EXPECT_EQ(reserved.vcpu.tr.selector, new_task) << "in the new task";
+}
+
 TEST(TaskSwitch, IntoVirtual8086Mode) {
   TwoTasks machine;
   machine.field(0x24, eflags::virtual_8086 | 0x202);

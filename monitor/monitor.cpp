@@ -64,13 +64,14 @@ RunEnd Monitor::run(const Vcpu& start) {
   return *end_;
 }
 
-// Direct execution is for CPL 3, the cache for CPL 0 in flat 32-bit segments with nothing unusual
-// in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt shadow, and
-// everything while a breakpoint is armed.
+// Direct execution is for CPL 3 and V86 mode, the cache for CPL 0 in flat 32-bit segments with
+// nothing unusual in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt
+// shadow, and everything while a breakpoint is armed.
 Monitor::Engine Monitor::engine() {
-  if (!vcpu_.protected_mode() || vcpu_.virtual_8086()) return Engine::interpret;
+  if (!vcpu_.protected_mode()) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
+  if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
   if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
   return can_translate() && !interprets_kernel() ? Engine::translate : Engine::interpret;
 }

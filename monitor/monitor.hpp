@@ -116,10 +116,13 @@ class Monitor final : private Environment,
 
   // User view.
   bool direct_execution_is_exact();
+  bool virtual_8086_is_exact() const;
   void run_directly();
   void load_user_context();
   void save_user_context();
   void reload_user_segments();
+  void reload_virtual_8086_segments();
+  std::uint32_t fixed_user_flags() const;
   Next user_trap();
 
   // Page faults.

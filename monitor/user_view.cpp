@@ -1,7 +1,8 @@
-// The guest's user code, run directly on the processor.
+// The guest's user code and its virtual-8086 tasks, run directly on the processor.
 #include "general_registers.hpp"
 #include "monitor.hpp"
 #include "segment/descriptor.hpp"
+#include "segment/load.hpp"
 
 namespace undercroft {
 namespace {
@@ -24,6 +25,12 @@ bool Monitor::direct_execution_is_exact() {
   return segments_exact_;
 }
 
+// In V86 mode segments are what their selectors say, and everything that looks at IF or IOPL traps,
+// since the processor's IOPL is 0 (SDM volume 3, 20.2.7): the guest's are free. IRET checks EIP.
+bool Monitor::virtual_8086_is_exact() const {
+  return vcpu_.eip <= vcpu_[Segment::cs].limit && !options_.interpret_kernel;
+}
+
 void Monitor::run_directly() {
   load_user_context();
   Next next = Next::resume;
@@ -35,25 +42,50 @@ void Monitor::run_directly() {
   }
 }
 
+// What EFLAGS holds besides user_flags while the guest runs.
+std::uint32_t Monitor::fixed_user_flags() const {
+  const std::uint32_t of_mode =
+      vcpu_.virtual_8086() ? eflags::virtual_8086 : vcpu_.eflags & eflags::iopl;
+  return of_mode | eflags::interrupt | eflags::always_one;
+}
+
 void Monitor::load_user_context() {
   load_general_registers(context_, vcpu_);
   context_.eip = vcpu_.eip;
-  context_.eflags =
-      (vcpu_.eflags & (user_flags | eflags::iopl)) | eflags::interrupt | eflags::always_one;
+  context_.eflags = (vcpu_.eflags & user_flags) | fixed_user_flags();
+  vcpu_.interrupt_shadow = InterruptShadow::none;
   context_.cs = vcpu_[Segment::cs].selector;
   context_.ss = vcpu_[Segment::ss].selector;
+  if (vcpu_.virtual_8086()) {
+    context_.v86_es = vcpu_[Segment::es].selector;
+    context_.v86_ds = vcpu_[Segment::ds].selector;
+    context_.v86_fs = vcpu_[Segment::fs].selector;
+    context_.v86_gs = vcpu_[Segment::gs].selector;
+    return;
+  }
   context_.ds = vcpu_[Segment::ds].selector;
   context_.es = vcpu_[Segment::es].selector;
   context_.fs = vcpu_[Segment::fs].selector;
   context_.gs = vcpu_[Segment::gs].selector;
-  vcpu_.interrupt_shadow = InterruptShadow::none;
 }
 
 void Monitor::save_user_context() {
   save_general_registers(context_, vcpu_);
   vcpu_.eip = context_.eip;
   vcpu_.eflags = (vcpu_.eflags & ~user_flags) | (context_.eflags & user_flags);
-  reload_user_segments();
+  if (vcpu_.virtual_8086()) {
+    reload_virtual_8086_segments();
+  } else {
+    reload_user_segments();
+  }
+}
+
+void Monitor::reload_virtual_8086_segments() {
+  const std::array<std::uint32_t, 6> now{context_.v86_es, context_.cs,     context_.ss,
+                                         context_.v86_ds, context_.v86_fs, context_.v86_gs};
+  for (unsigned s = 0; s < now.size(); ++s) {
+    vcpu_.segments[s] = virtual_8086_segment(static_cast<std::uint16_t>(now[s]));
+  }
 }
 
 // User code may have loaded segment registers by itself: from the images, which were exact.
@@ -79,8 +111,7 @@ void Monitor::reload_user_segments() {
 
 Monitor::Next Monitor::user_trap() {
   // See kernel_trap.
-  context_.eflags = (context_.eflags & user_flags) | (vcpu_.eflags & eflags::iopl) |
-                    eflags::interrupt | eflags::always_one;
+  context_.eflags = (context_.eflags & user_flags) | fixed_user_flags();
   ++statistics_.traps[1][context_.vector & 63];
   trace_.record(View::user, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {

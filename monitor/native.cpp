@@ -1,6 +1,6 @@
 // x87, MMX and SSE instructions that the interpreter meets, run by the processor: at ring 3, in the
 // kernel view, with nothing of the guest but its registers and a copy of the memory operand.
-#include <cstring>
+#include <algorithm>
 
 #include "general_registers.hpp"
 #include "monitor.hpp"
@@ -24,7 +24,7 @@ Guarded<NativeResult> Monitor::run_native(Vcpu& vcpu, const Instruction& instruc
                                           std::span<std::uint8_t> memory) {
   ++statistics_.native;
   const NativeCode::Place code = native_code_.place(instruction);
-  std::memcpy(cpu_page_.native_operand.data(), memory.data(), memory.size());
+  std::copy(memory.begin(), memory.end(), cpu_page_.native_operand.begin());
   load_native_context(vcpu, code.start);
   const bool masked_move = !memory.empty() && !instruction.has_memory;
   if (masked_move) context_.edi = cpu_page_offset::native_operand;
@@ -40,7 +40,7 @@ Guarded<NativeResult> Monitor::run_native(Vcpu& vcpu, const Instruction& instruc
   }
   if (masked_move) context_.edi = vcpu[Register::edi];
   save_native_context(vcpu);
-  std::memcpy(memory.data(), cpu_page_.native_operand.data(), memory.size());
+  std::copy_n(cpu_page_.native_operand.begin(), memory.size(), memory.begin());
   return NativeResult{cpu_page_.native_control, cpu_page_.native_status};
 }
 

@@ -61,6 +61,11 @@ Problem set_window(Options& options, std::string_view value) {
   return nullptr;
 }
 
+Problem set_withdraw(Options& options, std::string_view value) {
+  if (!value.starts_with("every:")) return "must be every:N";
+  return set_number(value.substr(6), false, options.withdraw_every);
+}
+
 template <class Choice>
 Problem choose(std::string_view value, std::string_view first, Choice first_value,
                std::string_view second, Choice second_value, Choice& out) {
@@ -93,6 +98,7 @@ constexpr Row rows[] = {
      [](Options& o, std::string_view v) {
        return choose(v, "eager", MemoryPolicy::eager, "lazy", MemoryPolicy::lazy, o.memory);
      }},
+    {"withdraw", set_withdraw},
     {"absent",
      [](Options& o, std::string_view v) {
        return choose(v, "float", Absent::floating, "fault", Absent::fault, o.absent);

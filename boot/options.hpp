@@ -29,6 +29,7 @@ struct Options {
   UserMode user = UserMode::direct;            // user=direct|translate
   Guard guard = Guard::fast;                   // guard=fast|exact
   MemoryPolicy memory = MemoryPolicy::eager;   // memory=eager|lazy
+  std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
   std::uint32_t log = 0;                       // log=N: 0 quiet, more is more
   SelfTestKind selftest = SelfTestKind::none;  // selftest[=panic|overflow]

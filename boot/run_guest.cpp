@@ -20,6 +20,8 @@ constexpr std::uint32_t megabyte = 0x100000;
 constexpr std::uint64_t least_guest_memory = 2 * megabyte;
 // For shadow tables, the frame table and what a guest's exits need.
 constexpr std::uint64_t kept_for_monitor = 24ull * megabyte;
+// Of that, what stays for the frame table of the whole 4 GB while a guest runs.
+constexpr std::uint32_t frames_kept_running = 2112;
 // Devices stand above.
 constexpr std::uint64_t most_guest_memory = 3072ull * megabyte;
 
@@ -125,7 +127,9 @@ std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Optio
   std::uint64_t size = options.guest_memory != 0 ? options.guest_memory : available;
   if (size > most_guest_memory) size = most_guest_memory;
   size &= ~std::uint64_t{megabyte - 1};
-  if (size > available || size < least_guest_memory) {
+  // A guest whose memory is given by need can have more than there is: cold pages are withdrawn.
+  const bool by_need = options.memory == MemoryPolicy::lazy && available != 0;
+  if ((size > available && !by_need) || size < least_guest_memory) {
     print(out,
           "undercroft: mem: {} MB for the guest, but {} MB are free beside the monitor's; "
           "2 MB is the least\n",
@@ -202,17 +206,22 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
     refuse(machine, "mem", "not enough machine memory");
   }
+  vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   const Vcpu start = load(machine, vm, slots, information, ram_bytes);
   free_modules(pool, information);
 
   MachineInput input(machine);
   const MonitorOptions monitor_options{
       options.engine == Engine::interpret, options.window_hop,
-      options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats};
+      options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats,
+      options.withdraw_every};
   const Monitor::Foundation foundation{machine, machine.timer(), input,
                                        vm,      nullptr,         x86::physical_of_offset(0)};
   auto& monitor = monitor_place.make(foundation, monitor_options);
-  finish(machine, monitor, monitor.run(start));
+  vm.withdrawal.set_reserve(frames_kept_running);
+  const RunEnd end = monitor.run(start);
+  print_withdrawals(machine, vm.withdrawal.counts());
+  finish(machine, monitor, end);
 }
 
 }  // namespace undercroft::boot

@@ -12,6 +12,9 @@ constexpr std::uint32_t dr6_task_switch = 1u << 15;
 // Interpreted instructions between two looks at the host's interrupts.
 constexpr unsigned instructions_per_poll = 128;
 
+// Frames looked at in one round of the loop, so that the guest's interrupts do not wait for all.
+constexpr std::uint32_t frames_per_sweep = 256;
+
 }  // namespace
 
 Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
@@ -31,12 +34,15 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
       code_writes_(*this),
       cpu_page_frame_(f.vm.memory.slots().map(f.window_image + window::cpu_page)),
       cpu_page_(*cpu_page_frame_.as<VirtualCpuPage>()),
-      hop_countdown_(options.window_hop) {
+      hop_countdown_(options.window_hop),
+      sweep_countdown_(options.withdraw_every) {
   vm_.memory.add_watcher(Watcher::page_table, shadow_);
   vm_.memory.add_watcher(Watcher::page_table, table_writes_);
   vm_.memory.add_watcher(Watcher::descriptor_table, *this);
   vm_.memory.add_watcher(Watcher::translated_code, code_writes_);
   shadow_.set_budget(vm_.pool.free_frames() / 12);
+  shadow_.take_frames();
+  vm_.withdrawal.set_unmapper(shadow_);
   cache_.flush();
 }
 
@@ -46,6 +52,7 @@ RunEnd Monitor::run(const Vcpu& start) {
   fpu_control_changed(vcpu_);
   while (!end_) {
     service();
+    tend_frames();
     if (end_) break;
     if (window_suspect_) keep_window_clear();
     if (code_suspect_) check_code_slots();
@@ -108,6 +115,14 @@ void Monitor::service() {
   }
   if (vcpu_.halted) wait_while_halted();
   deliver_pending_interrupt();
+}
+
+void Monitor::tend_frames() {
+  if (vm_.withdrawal.starved()) {
+    return end_run(RunEnd::Kind::stopped, "no machine frame is left for the guest's memory");
+  }
+  if (options_.withdraw_every == 0 || --sweep_countdown_ != 0) return;
+  sweep_countdown_ = vm_.withdrawal.sweep(frames_per_sweep) ? options_.withdraw_every : 1;
 }
 
 // For the devices' next deadline, unless it is armed for that already.

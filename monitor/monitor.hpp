@@ -34,6 +34,7 @@ struct MonitorOptions {
   bool interpret_kernel = false;  // engine=interpret
   std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
   AbsentMemory absent = AbsentMemory::floats;
+  std::uint32_t withdraw_every = 0;  // rounds of the loop between two sweeps for cold frames; 0: none
 };
 
 // Why a guest's run ended.
@@ -82,6 +83,7 @@ class Monitor final : private Environment,
   // The loop.
   Engine engine();
   void service();
+  void tend_frames();
   void deliver_pending_interrupt();
   void wait_while_halted();
   void take_host_input();
@@ -233,6 +235,7 @@ class Monitor final : private Environment,
   bool stepping_ = false;        // TF is set to reach the next boundary
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;
+  std::uint32_t sweep_countdown_ = 0;
   unsigned hops_ = 0;
   unsigned poll_countdown_ =
       0;  // interpreted instructions until the host's interrupts get a chance

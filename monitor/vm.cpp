@@ -11,6 +11,7 @@ constexpr std::uint32_t high_memory_start = 0x100000;
 
 bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
   if (!table.make_entries(ram_bytes)) return false;
+  withdrawal.set_pages(static_cast<std::uint32_t>(ram_bytes / page_size));
   for (std::uint64_t address = 0; address < ram_bytes; address += page_size) {
     const GuestPhysical page(static_cast<std::uint32_t>(address));
     FrameKind kind = eager ? FrameKind::ram : FrameKind::not_yet_given;

@@ -9,6 +9,7 @@
 #include "memory/frame_table.hpp"
 #include "memory/guest_memory.hpp"
 #include "memory/mapping_slots.hpp"
+#include "memory/withdrawal.hpp"
 
 namespace undercroft {
 
@@ -34,8 +35,8 @@ class Vm {
         pc(machine),
         table(slots, frames),
         pc_memory(machine),
-        restorer(frames, table),
-        memory(slots, table, pc_memory, restorer) {}
+        withdrawal(slots, frames, table),
+        memory(slots, table, pc_memory, withdrawal) {}
 
   // Lays out guest-physical memory as on a PC: RAM but for the 384 KB below 1 MB, where device
   // memory and a blank ROM area are. eager: every page gets its machine frame now. False: too few
@@ -46,7 +47,7 @@ class Vm {
   Pc& pc;
   FrameTable table;
   PcMemory pc_memory;
-  ZeroFrames restorer;
+  Withdrawal withdrawal;
   GuestMemory memory;
 };
 

@@ -112,4 +112,12 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
       s.idle);
 }
 
+void print_withdrawals(Console& console, const Withdrawal::Counts& c) {
+  if (c.zero + c.packed + c.unpackable + c.reclaims == 0) return;
+  print(console,
+        "frames withdrawn: {} zero, {} packed; restored {}; did not pack {}; pool empty {}\n"
+        "frames gained: {} now, {} at most\n",
+        c.zero, c.packed, c.restored, c.unpackable, c.reclaims, c.gained, c.most_gained);
+}
+
 }  // namespace undercroft

@@ -7,6 +7,7 @@
 
 #include "../memory/page_fault.hpp"
 #include "../memory/shadow.hpp"
+#include "../memory/withdrawal.hpp"
 #include "../ports.hpp"
 #include "../processor.hpp"
 #include "../translate/cache.hpp"
@@ -41,5 +42,8 @@ struct Statistics {
 
 void print_statistics(Console&, const Statistics&, const ShadowPaging::Counts&,
                       const TranslationCache::Counts&);
+
+// Nothing if no frame was ever withdrawn.
+void print_withdrawals(Console&, const Withdrawal::Counts&);
 
 }  // namespace undercroft

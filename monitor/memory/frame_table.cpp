@@ -4,8 +4,9 @@ namespace undercroft {
 
 namespace {
 
-// An entry as it lies in memory: the machine's page number in bits 31:12, watchers in bits 7:4, the
-// kind in bits 2:0. A zero entry is absent, without watchers.
+// An entry as it lies in memory: the machine's page number in bits 31:12, or a place of withdrawn
+// contents in bits 31:8; watchers in bits 7:4, the kind in bits 2:0. A zero entry is absent, without
+// watchers.
 struct StoredEntry {
   std::uint32_t frame_and_state;
   std::uint32_t reverse_map_head;
@@ -15,6 +16,7 @@ static_assert(sizeof(StoredEntry) == 8);
 constexpr std::uint32_t kind_mask = 0x7;
 constexpr unsigned watchers_shift = 4;
 constexpr std::uint32_t watchers_mask = 0xf;
+constexpr std::uint32_t place_mask = ~0xffu;
 static_assert(frame_kind_count <= kind_mask + 1);
 static_assert((1u << watcher_count) - 1 == watchers_mask);
 static_assert(static_cast<unsigned>(FrameKind::absent) == 0);
@@ -25,8 +27,14 @@ constexpr FrameKind kind_of(StoredEntry stored) {
 constexpr Watchers watchers_of(StoredEntry stored) {
   return Watchers(stored.frame_and_state >> watchers_shift & watchers_mask);
 }
+constexpr HostPhysical frame_of(StoredEntry stored) {
+  return HostPhysical(stored.frame_and_state & place_mask);
+}
 constexpr std::uint32_t state_of(FrameKind kind, Watchers watchers, HostPhysical frame) {
-  return frame.page().value() | watchers.bits() << watchers_shift | static_cast<unsigned>(kind);
+  const std::uint32_t place = has_machine_frame(kind)         ? frame.page().value()
+                              : kind == FrameKind::withdrawn ? frame.value() & place_mask
+                                                              : 0;
+  return place | watchers.bits() << watchers_shift | static_cast<unsigned>(kind);
 }
 
 }  // namespace
@@ -36,8 +44,7 @@ FrameEntry FrameTable::entry(GuestPhysical page) const {
   if (table == HostPhysical{}) return {};
   const MappedFrame mapped = slots_.map(table);
   const StoredEntry stored = mapped.as<StoredEntry>()[page.page_number() % entries_per_frame];
-  return {kind_of(stored), watchers_of(stored), HostPhysical(stored.frame_and_state).page(),
-          stored.reverse_map_head};
+  return {kind_of(stored), watchers_of(stored), frame_of(stored), stored.reverse_map_head};
 }
 
 std::optional<HostPhysical> FrameTable::host_frame(GuestPhysical address) const {
@@ -67,7 +74,6 @@ bool FrameTable::set_frame(GuestPhysical page, FrameKind kind, HostPhysical fram
   if (!ensure(page)) return false;
   const MappedFrame mapped = slots_.map(directory_[page.page_number() / entries_per_frame]);
   StoredEntry& stored = mapped.as<StoredEntry>()[page.page_number() % entries_per_frame];
-  if (!has_machine_frame(kind)) frame = {};
   stored.frame_and_state = state_of(kind, watchers_of(stored), frame);
   ++version_;
   return true;

@@ -17,7 +17,9 @@ namespace undercroft {
 struct FrameEntry {
   FrameKind kind = FrameKind::absent;
   Watchers watchers{};
-  HostPhysical frame{};                // if has_machine_frame(kind)
+  // If has_machine_frame(kind): the machine frame. If withdrawn: where the contents are kept, a
+  // multiple of 256, or 0 if they are zero.
+  HostPhysical frame{};
   std::uint32_t reverse_map_head = 0;  // the shadow's; 0 in a fresh entry
 };
 
@@ -37,8 +39,7 @@ class FrameTable {
   std::optional<HostPhysical> host_frame(GuestPhysical) const;
 
   // Setters keep the entry's other fields. They return false if the pool has no frame left for the
-  // table itself, and have changed nothing then. frame is the machine frame for ram and
-  // read_only_image.
+  // table itself, and have changed nothing then. frame is as in FrameEntry.
   bool set_frame(GuestPhysical page, FrameKind, HostPhysical frame = {});
   bool watch(GuestPhysical page, Watcher);
   void unwatch(GuestPhysical page, Watcher);

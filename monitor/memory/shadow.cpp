@@ -304,6 +304,12 @@ unsigned ShadowPaging::unused_table() {
   }
 }
 
+void ShadowPaging::take_frames() {
+  for (unsigned number = 1; number <= budget_; ++number) {
+    if (!give_frames(tables_[number])) return;
+  }
+}
+
 // Frames stay with the table's number for good once it has them.
 bool ShadowPaging::give_frames(Table& table) {
   if (table.frames.previous.value() != 0) return true;

@@ -12,6 +12,7 @@
 #include "guest_memory.hpp"
 #include "guest_walk.hpp"
 #include "reverse_map.hpp"
+#include "withdrawal.hpp"
 
 namespace undercroft {
 
@@ -72,7 +73,7 @@ class CodeMappings {
   ~CodeMappings() = default;
 };
 
-class ShadowPaging final : public WriteWatcher {
+class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
  public:
   static constexpr unsigned most_tables = 1024;
 
@@ -92,6 +93,8 @@ class ShadowPaging final : public WriteWatcher {
 
   // How many shadow tables there may be: at least 64, each takes three frames.
   void set_budget(unsigned tables);
+  // Takes the frames of all of them from the pool now, so that none is wanting later.
+  void take_frames();
 
   // The address space that the guest has switched to.
   void use(const Paging&, bool write_protect);
@@ -112,7 +115,7 @@ class ShadowPaging final : public WriteWatcher {
   using AlsoWatched = std::array<std::uint32_t, 3>;
   void watch_also(const AlsoWatched& frames);
   // Takes the frame from every address space.
-  void unmap(GuestPhysical frame);
+  void unmap(GuestPhysical frame) override;
   // A guest's page table or directory has been written.
   void written(GuestPhysical, unsigned bytes) override;
 

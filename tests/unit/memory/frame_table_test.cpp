@@ -38,7 +38,8 @@ TEST_F(FrameTableTest, KeepsEveryKindAndItsNeighbours) {
     const bool reachable = entry.kind == FrameKind::ram || entry.kind == FrameKind::read_only_image;
     EXPECT_EQ(table.host_frame(address).has_value(), reachable);
     if (!reachable) {
-      EXPECT_EQ(entry.frame, HostPhysical{});
+      const bool kept = entry.kind == FrameKind::withdrawn;
+      EXPECT_EQ(entry.frame, kept ? HostPhysical::of_page(0xabcd0 + kind) : HostPhysical{});
     } else {
       EXPECT_EQ(*table.host_frame(address), HostPhysical::of_page(0xabcd0 + kind) + 0x123);
     }
@@ -70,6 +71,18 @@ TEST_F(FrameTableTest, FieldsAreIndependent) {
   EXPECT_EQ(table.entry(page).frame, HostPhysical{});
   ASSERT_TRUE(table.set_reverse_map_head(page, 0));
   EXPECT_EQ(table.entry(page).kind, FrameKind::withdrawn);
+}
+
+TEST_F(FrameTableTest, KeepsThePlaceOfWithdrawnContents) {
+  const GuestPhysical page(0x5000);
+  for (unsigned watcher = 0; watcher < watcher_count; ++watcher) {
+    table.watch(page, static_cast<Watcher>(watcher));
+  }
+  ASSERT_TRUE(table.set_frame(page, FrameKind::withdrawn, HostPhysical(0xabcdef00)));
+  EXPECT_EQ(table.entry(page).frame, HostPhysical(0xabcdef00));
+  EXPECT_EQ(table.entry(page).kind, FrameKind::withdrawn);
+  EXPECT_EQ(table.entry(page).watchers.bits(), 0xfu);
+  EXPECT_FALSE(table.host_frame(page));
 }
 
 TEST_F(FrameTableTest, OneFrameForTwoMegabytes) {

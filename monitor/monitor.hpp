@@ -34,7 +34,8 @@ struct MonitorOptions {
   bool interpret_kernel = false;  // engine=interpret
   std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
   AbsentMemory absent = AbsentMemory::floats;
-  std::uint32_t withdraw_every = 0;  // rounds of the loop between two sweeps for cold frames; 0: none
+  std::uint32_t withdraw_every =
+      0;  // rounds of the loop between two sweeps for cold frames; 0: none
 };
 
 // Why a guest's run ended.

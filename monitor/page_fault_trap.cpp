@@ -26,7 +26,10 @@ Monitor::FaultResult Monitor::handle_page_fault(View view, Exception& to_inject)
   }
   switch (action_of(cause)) {
     case FaultAction::inject:
-      to_inject = Exception::page_fault(address, error_code(walk, access, privilege));
+      // What is absent is told as not present, whatever the tables say.
+      to_inject = Exception::page_fault(
+          address,
+          error_code(cause == PageFaultCause::absent_faults ? Walk{} : walk, access, privilege));
       return FaultResult::inject;
     case FaultAction::emulate:
       return FaultResult::emulate;

@@ -5,8 +5,8 @@ namespace undercroft {
 namespace {
 
 // An entry as it lies in memory: the machine's page number in bits 31:12, or a place of withdrawn
-// contents in bits 31:8; watchers in bits 7:4, the kind in bits 2:0. A zero entry is absent, without
-// watchers.
+// contents in bits 31:8; watchers in bits 7:4, stubborn in bit 3, the kind in bits 2:0. A zero
+// entry is absent, without watchers.
 struct StoredEntry {
   std::uint32_t frame_and_state;
   std::uint32_t reverse_map_head;
@@ -14,6 +14,7 @@ struct StoredEntry {
 static_assert(sizeof(StoredEntry) == 8);
 
 constexpr std::uint32_t kind_mask = 0x7;
+constexpr std::uint32_t stubborn_bit = 1u << 3;
 constexpr unsigned watchers_shift = 4;
 constexpr std::uint32_t watchers_mask = 0xf;
 constexpr std::uint32_t place_mask = ~0xffu;
@@ -31,9 +32,9 @@ constexpr HostPhysical frame_of(StoredEntry stored) {
   return HostPhysical(stored.frame_and_state & place_mask);
 }
 constexpr std::uint32_t state_of(FrameKind kind, Watchers watchers, HostPhysical frame) {
-  const std::uint32_t place = has_machine_frame(kind)         ? frame.page().value()
+  const std::uint32_t place = has_machine_frame(kind)        ? frame.page().value()
                               : kind == FrameKind::withdrawn ? frame.value() & place_mask
-                                                              : 0;
+                                                             : 0;
   return place | watchers.bits() << watchers_shift | static_cast<unsigned>(kind);
 }
 
@@ -44,7 +45,8 @@ FrameEntry FrameTable::entry(GuestPhysical page) const {
   if (table == HostPhysical{}) return {};
   const MappedFrame mapped = slots_.map(table);
   const StoredEntry stored = mapped.as<StoredEntry>()[page.page_number() % entries_per_frame];
-  return {kind_of(stored), watchers_of(stored), frame_of(stored), stored.reverse_map_head};
+  return {kind_of(stored), watchers_of(stored), frame_of(stored), stored.reverse_map_head,
+          (stored.frame_and_state & stubborn_bit) != 0};
 }
 
 std::optional<HostPhysical> FrameTable::host_frame(GuestPhysical address) const {
@@ -101,6 +103,14 @@ bool FrameTable::set_reverse_map_head(GuestPhysical page, std::uint32_t head) {
   const MappedFrame mapped = slots_.map(directory_[page.page_number() / entries_per_frame]);
   mapped.as<StoredEntry>()[page.page_number() % entries_per_frame].reverse_map_head = head;
   return true;
+}
+
+void FrameTable::set_stubborn(GuestPhysical page, bool stubborn) {
+  const HostPhysical table = directory_[page.page_number() / entries_per_frame];
+  if (table == HostPhysical{}) return;
+  const MappedFrame mapped = slots_.map(table);
+  StoredEntry& stored = mapped.as<StoredEntry>()[page.page_number() % entries_per_frame];
+  stored.frame_and_state = (stored.frame_and_state & ~stubborn_bit) | (stubborn ? stubborn_bit : 0);
 }
 
 }  // namespace undercroft

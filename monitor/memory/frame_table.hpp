@@ -21,6 +21,7 @@ struct FrameEntry {
   // multiple of 256, or 0 if they are zero.
   HostPhysical frame{};
   std::uint32_t reverse_map_head = 0;  // the shadow's; 0 in a fresh entry
+  bool stubborn = false;               // did not pack when it was to be withdrawn
 };
 
 // About 8 KB: not for the stack.
@@ -44,6 +45,8 @@ class FrameTable {
   bool watch(GuestPhysical page, Watcher);
   void unwatch(GuestPhysical page, Watcher);
   bool set_reverse_map_head(GuestPhysical page, std::uint32_t head);
+  // For a page that has an entry. set_frame says that it is not.
+  void set_stubborn(GuestPhysical page, bool stubborn);
 
   // Changes whenever a cached right to reach a frame directly may have ended: a frame or kind was
   // changed, or a watcher added.

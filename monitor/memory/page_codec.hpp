@@ -1,6 +1,7 @@
 // A page's contents made small, and back: runs of words that go on as the two before them did, that
-// stand in a small dictionary of words seen lately, that share their upper 24 bits with such a word,
-// or that are new. It knows one page at a time; where the bytes are kept is page_store.hpp's business.
+// stand in a small dictionary of words seen lately, that share their upper 24 bits with such a
+// word, or that are new. It knows one page at a time; where the bytes are kept is page_store.hpp's
+// business.
 #pragma once
 
 #include <cstddef>

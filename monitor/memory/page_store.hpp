@@ -43,9 +43,9 @@ class PageStore {
   static constexpr unsigned units = page_size / unit_bytes;
   // In the first unit of each frame.
   struct Header {
-    std::uint32_t next, previous;             // in its list: page numbers, 0 at the ends
-    std::uint32_t used;                       // bit n: unit n, the header's own too
-    std::array<std::uint16_t, units> bytes;   // of the page that begins in each unit
+    std::uint32_t next, previous;            // in its list: page numbers, 0 at the ends
+    std::uint32_t used;                      // bit n: unit n, the header's own too
+    std::array<std::uint16_t, units> bytes;  // of the page that begins in each unit
   };
   static_assert(sizeof(Header) <= unit_bytes);
 

@@ -43,6 +43,7 @@ bool Withdrawal::withdraw(GuestPhysical page) {
   }
   if (!bytes) {
     ++counts_.unpackable;
+    table_.set_stubborn(page, true);
     return false;
   }
   if (entry.reverse_map_head != 0 && unmapper_) unmapper_->unmap(page);
@@ -64,13 +65,15 @@ void Withdrawal::count_gain() {
   if (counts_.gained > counts_.most_gained) counts_.most_gained = counts_.gained;
 }
 
+// What did not pack is not tried again before it has been in use.
 void Withdrawal::age(GuestPhysical page) {
   const FrameEntry entry = table_.entry(page);
   if (entry.kind != FrameKind::ram) return;
-  if (entry.reverse_map_head == 0 || !unmapper_) {
-    withdraw(page);
-  } else {
+  if (entry.reverse_map_head != 0 && unmapper_) {
     unmapper_->unmap(page);
+    table_.set_stubborn(page, false);
+  } else if (!entry.stubborn) {
+    withdraw(page);
   }
 }
 

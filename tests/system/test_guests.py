@@ -7,6 +7,7 @@ A kernel ends QEMU by isa-debug-exit, with 65 if all its checks held; Undercroft
 import difflib
 import functools
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -79,6 +80,48 @@ def twins():
 @pytest.mark.parametrize("name", twins())
 def test_twin(name, options):
     compare(bare(name), hosted(name, options))
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("engine", ["translate", "interpret"])
+def test_absent_memory_faults_if_asked_for(engine):
+    status, transcript, text = hosted("absent", f"absent=fault engine={engine}", "fault")
+    faults = [re.match(r"\| (.*): vector 14 error (\w+) cr2 (\w+) at", line) for line in transcript]
+    expected = [("read", "00000000", "40001234"), ("write", "00000002", "40001234"),
+                ("code", "00000000", "40001234"), ("across the end", "00000000", "04000000")]
+    assert [fault.groups() for fault in faults if fault] == 2 * expected, text
+    assert status == PASSED, text
+
+
+def gained_frames(text):
+    return int(re.search(r"^frames gained: \d+ now, (\d+) at most", text, re.MULTILINE).group(1))
+
+
+WITHDRAWN = ["withdrawal", "paging", "selfmod", "usermode", "v86", "window"]
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in WITHDRAWN
+                                               else pytest.mark.long) for name in NAMES])
+def test_twin_while_frames_are_withdrawn(name):
+    result = hosted(name, "withdraw=every:5")
+    compare(bare(name), result)
+    assert gained_frames(result[2]) > 10000, result[2]  # of 16384, nearly all of them zero
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "memory_probe"
+                                               else pytest.mark.long) for name in NAMES])
+def test_twin_with_memory_by_need(name):
+    compare(bare(name), hosted(name, "memory=lazy"))
+
+
+@pytest.mark.hosted
+def test_twin_with_more_memory_than_the_machine_has():
+    result = run(["-m", "52", "-kernel", str(IMAGE), "-append", "mem=64M memory=lazy", "-initrd",
+                  str(FOLDER / "memory_probe.elf")], 240)
+    compare(bare("memory_probe"), result)
+    assert re.search(r"pool empty [1-9]", result[2]), result[2]
 
 
 @pytest.mark.hosted

@@ -48,6 +48,13 @@ TEST(Options, Window) {
   EXPECT_EQ(both.window_hop, 7u);
 }
 
+TEST(Options, Withdraw) {
+  EXPECT_EQ(parsed("").withdraw_every, 0u);
+  EXPECT_EQ(parsed("withdraw=every:500").withdraw_every, 500u);
+  EXPECT_EQ(refused("withdraw=now"), "withdraw=now must be every:N");
+  EXPECT_EQ(refused("withdraw=every:"), "withdraw=every: is not a number that fits 32 bits");
+}
+
 TEST(Options, Choices) {
   const Options options =
       parsed("engine=interpret user=translate guard=exact memory=lazy absent=fault log=2 selftest");

@@ -85,6 +85,22 @@ TEST_F(FrameTableTest, KeepsThePlaceOfWithdrawnContents) {
   EXPECT_FALSE(table.host_frame(page));
 }
 
+TEST_F(FrameTableTest, StubbornUntilTheFrameChanges) {
+  const GuestPhysical page(0x5000);
+  table.set_frame(page, FrameKind::ram, HostPhysical(0xfffff000));
+  table.watch(page, Watcher::debugger);
+  table.set_stubborn(page, true);
+  EXPECT_TRUE(table.entry(page).stubborn);
+  EXPECT_EQ(table.entry(page).frame, HostPhysical(0xfffff000));
+  EXPECT_EQ(table.entry(page).kind, FrameKind::ram);
+  EXPECT_TRUE(table.entry(page).watchers.has(Watcher::debugger));
+  table.set_stubborn(page, false);
+  EXPECT_FALSE(table.entry(page).stubborn);
+  table.set_stubborn(page, true);
+  table.set_frame(page, FrameKind::ram, HostPhysical(0x1000));
+  EXPECT_FALSE(table.entry(page).stubborn);
+}
+
 TEST_F(FrameTableTest, OneFrameForTwoMegabytes) {
   for (std::uint32_t page = 0; page < 512; ++page)
     table.set_frame(GuestPhysical::of_page(page), FrameKind::not_yet_given);

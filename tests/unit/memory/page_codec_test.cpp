@@ -75,7 +75,8 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"last_word", 32, [] { return filled([](unsigned i) { return i / 1023; }); }},
         Row{"random", 4112, [] { return filled([](unsigned) { return random_words(); }); }},
         // Fresh and known words by turns: the most tokens.
-        Row{"by_turns", 5 * page_size / 4, [] {
+        Row{"by_turns", 5 * page_size / 4,
+            [] {
               return filled([](unsigned i) { return i % 2 ? random_words() : 0x12345600u; });
             }}),
     [](const auto& info) { return std::string(info.param.name); });
@@ -87,11 +88,16 @@ TEST(PageCodec, RandomMixtures) {
     for (std::uint32_t& base : bases) base = random();
     const Page page = filled([&](unsigned) -> std::uint32_t {
       switch (random() % 5) {
-        case 0: return 0;
-        case 1: return bases[random() % 8];
-        case 2: return bases[random() % 8] ^ (random() & 0xff);
-        case 3: return random() % 300;
-        default: return random();
+        case 0:
+          return 0;
+        case 1:
+          return bases[random() % 8];
+        case 2:
+          return bases[random() % 8] ^ (random() & 0xff);
+        case 3:
+          return random() % 300;
+        default:
+          return random();
       }
     });
     std::vector<std::byte> packed(5 * page_size / 4);

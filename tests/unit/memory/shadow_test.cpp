@@ -344,6 +344,22 @@ TEST_F(Shadow, TranslatedCodeIsToldOfItsMappings) {
   EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
 }
 
+TEST_F(Shadow, NeedsNoFramesOnceItHasTakenThem) {
+  shadow.set_budget(64);
+  shadow.take_frames();
+  const auto left = guest.pool.free_frames();
+  map_page();
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    set_directory(2 + i, (i << 22 & 0x400000) | P | W | U | PS);
+    ASSERT_TRUE(access(GuestLinear((2 + i) << 22), View::kernel, false));
+  }
+  EXPECT_EQ(guest.pool.free_frames(), left);
+  while (guest.pool.allocate()) {
+  }
+  EXPECT_TRUE(access(linear, View::user, true));
+  EXPECT_TRUE(shown(linear, View::user).writable);
+}
+
 TEST_F(Shadow, TablesAreRecycledWithinTheBudget) {
   shadow.set_budget(64);
   const std::uint32_t before = guest.pool.free_frames();

@@ -131,6 +131,23 @@ TEST_F(WithdrawalTest, ASweepTakesWhatWasNotMappedAgain) {
   EXPECT_EQ(kind(11), FrameKind::ram);
 }
 
+TEST_F(WithdrawalTest, ASweepTriesAgainOnlyWhatWasInUse) {
+  std::mt19937 random(1);
+  for (std::uint32_t i = 0; i < page_size; i += 4) memory.write(at(1, i), random(), 4);
+  for (unsigned round = 0; round < 3; ++round) {
+    while (!withdrawal.sweep(pages)) {
+    }
+  }
+  EXPECT_EQ(withdrawal.counts().unpackable, 1u);
+  table.set_reverse_map_head(at(1), 1);
+  memory.fill(at(1), std::byte{0}, page_size);
+  for (unsigned round = 0; round < 2; ++round) {
+    while (!withdrawal.sweep(pages)) {
+    }
+  }
+  EXPECT_EQ(kind(1), FrameKind::withdrawn);
+}
+
 struct SmallMachine : WithdrawalTest {
   SmallMachine() : WithdrawalTest(24) {}
 };
@@ -161,7 +178,7 @@ TEST_F(SmallMachine, StarvesWhenNothingPacks) {
 TEST_F(SmallMachine, TheReserveIsNotGiven) {
   withdrawal.set_reserve(10);
   std::mt19937 random(1);
-  for (std::uint32_t page = 0; page < pages; ++page) {
+  for (std::uint32_t page = 0; page < pages && !withdrawal.starved(); ++page) {
     for (std::uint32_t i = 0; i < page_size; i += 4) memory.write(at(page, i), random(), 4);
   }
   EXPECT_TRUE(withdrawal.starved());

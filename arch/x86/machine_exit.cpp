@@ -1,12 +1,25 @@
 #include "machine_exit.hpp"
 
 #include "instructions.hpp"
+#include "serial.hpp"
 
 namespace undercroft::x86 {
+namespace {
+
+void write_text(std::uint16_t port, const char* text) {
+  while (*text) port_out_8(port, static_cast<std::uint8_t>(*text++));
+}
+
+}  // namespace
 
 void exit_machine(std::uint8_t value) {
+  drain_serial();
   port_out_8(0xf4, value);
-  for (const char* c = "Shutdown"; *c; ++c) port_out_8(0x8900, static_cast<std::uint8_t>(*c));
+  const char* digits = "0123456789abcdef";
+  const char number[] = {digits[value >> 4], digits[value & 15], '\n', 0};
+  write_text(0xe9, "\nundercroft ends: ");
+  write_text(0xe9, number);
+  write_text(0x8900, "Shutdown");
   halt_for_ever();
 }
 

@@ -17,6 +17,7 @@ constexpr std::uint16_t scratch = base + 7;
 
 constexpr std::uint8_t data_ready = 0x01;
 constexpr std::uint8_t transmitter_empty = 0x20;
+constexpr std::uint8_t transmitter_idle = 0x40;  // also where there is no chip
 // At 115200 baud a byte takes 87 us; a port read at least 0.5 us. A stuck chip loses text.
 constexpr unsigned patience = 20000;
 
@@ -58,6 +59,13 @@ void Serial::handle_interrupt() {
   port_in_8(interrupt_identification);
   for (unsigned i = 0; i < 64 && (port_in_8(line_status) & data_ready); ++i) {
     received_.push(port_in_8(data));
+  }
+}
+
+void drain_serial() {
+  constexpr unsigned fifo_bytes = 17;
+  for (unsigned i = 0; i < fifo_bytes * patience; ++i) {
+    if (port_in_8(line_status) & transmitter_idle) return;
   }
 }
 

@@ -26,4 +26,7 @@ class Serial {
   ByteQueue received_;
 };
 
+// Waits until the last byte has left the chip, before the machine is switched off.
+void drain_serial();
+
 }  // namespace undercroft::x86

@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 
-from . import (build, errors, execution, guests, image, lint, machine, packages, paths, progress,
+from . import (bochs, build, errors, execution, guests, image, lint, machine, packages, paths, progress,
                suite)
 from .errors import CroftError
 
@@ -32,6 +32,7 @@ examples:
   ./croft run --monitor 'window=hop:20'           options for the monitor (docs/)
   ./croft run --bare                              the same guest without Undercroft
   ./croft run --kernel my.elf --module 'data a=1' a multiboot or ELF kernel of your own
+  ./croft run --machine bochs                     in Bochs, which checks what QEMU does not
 
 exit status:
   0    the guest powered off (or QEMU was left); with --exec the command's own status
@@ -88,6 +89,13 @@ def _run_options(parser):
     group.add_argument("--exec", metavar="COMMAND", dest="command",
                        help="run a shell command in a Linux guest and end with its status; only "
                             "its output goes to standard output")
+    group.add_argument("--machine", choices=("qemu", "bochs"), default="qemu",
+                       help="the emulator: QEMU's TCG (default), or Bochs, which is slower, checks "
+                            "segment limits, alignment and stale TLB entries, and keeps a time of "
+                            "its own")
+    group.add_argument("--bochs-cpu", metavar="MODEL",
+                       help="Bochs' processor (default %s; bochs --help cpu lists them)" %
+                            bochs.MODEL)
     group.add_argument("--machine-memory", type=megabytes, metavar="SIZE",
                        help="memory of the machine (default: enough for the guest)")
     group.add_argument("--boot", choices=("grub", "kernel"), default="grub",
@@ -101,7 +109,7 @@ def _run_options(parser):
     group.add_argument("--qemu", default="", metavar="WORDS",
                        help="more words for QEMU, such as '-d int -D trace.log'")
     group.add_argument("--no-build", action="store_true", help="take build/undercroft.elf as it is")
-    group.add_argument("--show", action="store_true", help="print QEMU's command, do not run it")
+    group.add_argument("--show", action="store_true", help="print the machine's command, do not run it")
 
 
 def _parser():
@@ -188,18 +196,30 @@ def _prepare(options):
     return _guest(options)
 
 
-def do_run(options):
-    guest = _prepare(options)
+def _bochs_setup(options, guest, memory, log):
+    if options.boot == "kernel" or options.qemu:
+        raise CroftError("--boot kernel and --qemu are QEMU's")
+    packages.require("bochs")
+    iso = image.cached(guest, options.bare, _monitor_options(options))
+    return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL)
+
+
+def _qemu_setup(options, guest, memory, log):
     if options.boot == "kernel":
         boot = machine.boot_kernel(guest, options.bare, _monitor_options(options))
     else:
         boot = machine.boot_iso(image.cached(guest, options.bare, _monitor_options(options)))
+    return machine.Setup(boot, memory, interactive=options.command is None, log=log,
+                         extra=shlex.split(options.qemu))
+
+
+def do_run(options):
+    guest = _prepare(options)
     memory = options.machine_memory
     if memory is None:
         memory = options.memory if options.bare else machine_memory(options.memory)
-    setup = machine.Setup(boot, memory, interactive=options.command is None,
-                          log=options.log or paths.LOGS / "run.log",
-                          extra=shlex.split(options.qemu))
+    make_setup = _bochs_setup if options.machine == "bochs" else _qemu_setup
+    setup = make_setup(options, guest, memory, options.log or paths.LOGS / "run.log")
     if options.show:
         print(machine.describe(setup))
         return 0

@@ -1,7 +1,7 @@
-"""The machine: QEMU's command line, a run of it, and what its end means.
+"""The machine: its command line (QEMU's, or that of Bochs), a run of it, and what its end means.
 
 QEMU ends with value * 2 + 1 when `value` is written to isa-debug-exit; Undercroft writes one of
-the values below, or passes on what its guest wrote.
+the values below, or passes on what its guest wrote. bochs.py makes Bochs do the same.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 
-from . import errors, execution, paths, progress
+from . import bochs, errors, execution, paths, progress
 from .errors import CroftError
 
 DEBUG_EXIT_PORT = 0xF4
@@ -54,6 +54,19 @@ class Setup:
         return [*BASE, "-m", str(self.memory), *serial, *self.boot, *self.extra]
 
 
+@dataclasses.dataclass
+class BochsSetup:
+    """The same for Bochs, which boots from an image only."""
+
+    iso: pathlib.Path
+    memory: int
+    log: pathlib.Path
+    model: str = bochs.MODEL
+
+    def command(self):
+        return bochs.command(self.iso, self.memory, self.log, self.model)
+
+
 def boot_iso(iso):
     return ["-boot", "d", "-cdrom", str(iso)]
 
@@ -83,17 +96,17 @@ def boot_kernel(guest, bare, monitor_options):
 
 
 def outcome(status):
-    """(croft's exit status, what to tell) for QEMU's exit status."""
+    """(croft's exit status, what to tell) for the machine's exit status."""
     if status == 0:
         return 0, "the machine was switched off"
     if status < 0:
-        return errors.FAILED, f"QEMU was ended by signal {-status}"
+        return errors.FAILED, f"the machine was ended by signal {-status}"
     value = status >> 1
     if status & 1 and value in OUTCOMES:
         return OUTCOMES[value]
     if status & 1 and value:
         return value, f"the guest ended the machine with its own value {value:#x}"
-    return errors.FAILED, f"QEMU ended with status {status}"
+    return errors.FAILED, f"the machine ended with status {status}"
 
 
 def _wait(process, timeout):
@@ -110,7 +123,8 @@ def _start(setup, **pipes):
     try:
         return subprocess.Popen(setup.command(), **pipes)
     except FileNotFoundError:
-        raise CroftError("qemu-system-i386 is not installed", "package qemu-system-x86") from None
+        raise CroftError(f"{setup.command()[0]} is not installed",
+                         "packages.txt names the packages") from None
 
 
 def run_interactive(setup, timeout):

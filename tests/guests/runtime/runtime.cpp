@@ -117,6 +117,8 @@ void finish() {
   } else {
     line(test_name, ": passed");
   }
+  while (!(in8(com1 + 5) & 0x40)) {  // the last byte has to leave the chip first
+  }
   out8(0xf4, failures ? 0x21 : 0x20);
   for (const char* text = "Shutdown"; *text; ++text) out8(0x8900, static_cast<u8>(*text));
   for (;;) asm volatile("cli; hlt");

@@ -1,6 +1,6 @@
 // Ending the run. Under QEMU the isa-debug-exit device at port 0xf4 ends it with value * 2 + 1;
-// Bochs ends at "Shutdown" on port 0x8900, after the value was told to its debug console at port 0xe9
-// (tools/croft/bochs.py reads it there); a real machine halts.
+// Bochs ends at "Shutdown" on port 0x8900, after the value was told to its debug console at port
+// 0xe9 (tools/croft/bochs.py reads it there); a real machine halts.
 #pragma once
 
 #include <cstdint>

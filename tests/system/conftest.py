@@ -13,6 +13,8 @@ import time
 import pexpect
 import pytest
 
+import transcripts
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CROFT = [sys.executable, str(ROOT / "croft")]
 PROMPT = r"undercroft# "
@@ -33,6 +35,11 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("hosted"):
             item.add_marker(pytest.mark.skip(reason="needs Undercroft"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in transcripts.summary():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +72,18 @@ class Croft:
         return pexpect.spawn(line[0], line[1:], encoding="utf-8", codec_errors="replace",
                              timeout=60, dimensions=(40, 200), cwd=str(ROOT))
 
-    def shell(self, *words):
-        return Shell(self.start(*words))
+    def shell(self, *words, patience=60):
+        """A shell at its first prompt, which comes within `patience` seconds."""
+        return Shell(self.start(*words), patience)
 
 
 class Shell:
     """An interactive shell in the guest, from its first prompt on."""
 
-    def __init__(self, terminal):
+    def __init__(self, terminal, patience):
         self.terminal = terminal
         self.started = time.monotonic()
+        terminal.timeout = patience
         terminal.expect(PROMPT)
         self.boot_seconds = time.monotonic() - self.started
 

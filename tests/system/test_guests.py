@@ -4,18 +4,17 @@ the lines that begin with "| ", must be equal.
 A kernel ends QEMU by isa-debug-exit, with 65 if all its checks held; Undercroft passes that on.
 """
 
-import difflib
 import functools
-import pathlib
 import re
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import transcripts
+from transcripts import NAMES, ROOT
+
 IMAGE = ROOT / "build" / "undercroft.elf"
 FOLDER = ROOT / "build" / "guests"
-NAMES = sorted(source.stem for source in (ROOT / "tests" / "guests").glob("*.cpp"))
 PASSED = 0x20 * 2 + 1
 
 # The same deterministic processor for both: time passes with instructions.
@@ -36,8 +35,7 @@ def run(words, timeout):
             output, _ = machine.communicate()
             status = None
     text = output.decode(errors="replace")
-    transcript = [line.rstrip("\r") for line in text.split("\n") if line.startswith("| ")]
-    return status, transcript, text
+    return status, transcripts.lines_of(text), text
 
 
 @functools.cache
@@ -138,9 +136,7 @@ def test_twin_with_modules(tmp_path):
 def compare(expected_run, hosted_run):
     _, expected, _ = expected_run
     status, transcript, text = hosted_run
-    difference = "\n".join(difflib.unified_diff(expected, transcript, "bare", "hosted", n=1,
-                                                lineterm=""))
-    assert not difference, f"{difference}\n\nthe whole output:\n{text}"
+    transcripts.assert_equal(expected, transcript, "QEMU", text)
     assert status == PASSED, text
 
 

@@ -152,7 +152,12 @@ class Keys:
 
     def read(self):
         """Bytes for the guest; None to leave."""
-        data = os.read(sys.stdin.fileno(), 256)
+        try:
+            data = os.read(sys.stdin.fileno(), 256)
+        except OSError:
+            return None  # the terminal is gone
+        if not data:
+            return None
         passed = b""
         for byte in (data[i:i + 1] for i in range(len(data))):
             if self._after_lead and byte in b"xX":
@@ -194,7 +199,8 @@ def main():
                         help="where a copy of the serial line goes")
     parser.add_argument("iso", type=pathlib.Path)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
     try:
         with tempfile.TemporaryDirectory(prefix="croft-bochs-") as folder, \
                 options.log.open("wb", buffering=0) as copy:

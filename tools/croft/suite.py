@@ -14,6 +14,8 @@ import time
 from . import build, guests, lint, packages, paths, progress
 from .errors import CroftError
 
+# Lines of pytest's that are shown: a test's result; how much of the transcripts was compared.
+TOLD = r"::\S+ .*(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)|^transcripts, "
 PYTHON = "/usr/bin/python3"  # Debian's own, which has pytest and pexpect
 
 
@@ -31,7 +33,7 @@ def _ctest():
 
 def _pytest(title, folder, words):
     command = [PYTHON, "-m", "pytest", "-p", "no:cacheprovider", "-v", folder, *words]
-    lines = _stream(title, command, r"::\S+ .*(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)")
+    lines = _stream(title, command, TOLD)
     found = re.search(r"=+ ((?:\d+ \w+,? ?)+).*in [\d.]+s.*=+\s*$", lines.text)
     return lines.status == 0, f"{title.lower()} {found.group(1).strip() if found else 'failed'}"
 

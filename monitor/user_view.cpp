@@ -12,6 +12,12 @@ constexpr std::uint32_t user_flags = eflags::arithmetic | eflags::direction | ef
                                      eflags::nested_task | eflags::resume |
                                      eflags::alignment_check | eflags::identification;
 
+// Whether the processor has set RF in the flags that it pushed (SDM volume 3, 17.3.1.1). INT n and
+// the like come as faults too.
+constexpr bool is_fault(std::uint32_t vector) {
+  return vector < host_interrupt_base && vector != static_cast<std::uint32_t>(Vector::debug);
+}
+
 }  // namespace
 
 // Design section 1: IF set, IOPL at most 2, and every segment cache as its selector says.
@@ -112,6 +118,7 @@ void Monitor::reload_user_segments() {
 Monitor::Next Monitor::user_trap() {
   // See kernel_trap.
   context_.eflags = (context_.eflags & user_flags) | fixed_user_flags();
+  if (is_fault(context_.vector)) context_.eflags &= ~eflags::resume;
   ++statistics_.traps[1][context_.vector & 63];
   trace_.record(View::user, context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {

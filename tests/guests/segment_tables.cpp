@@ -75,6 +75,7 @@ t_ask:       mov ring_arguments, %esi
              lar %esi, %ebx
              jnz 1f
              or $1, %eax
+             and $0xfff0ff00, %ebx
 1:           lsl %esi, %ecx
              jnz 1f
              or $2, %eax

@@ -26,7 +26,7 @@ constexpr bool is_boundary(const CachePoint& point) {
 
 void Monitor::run_translated() {
   const auto address = block_at(vcpu_.eip);
-  if (!address) return interpret_one();  // raises what the fetch raises
+  if (!address) return interpret_one();  // which also raises what the fetch raises
   run_in_cache(*address);
 }
 
@@ -41,11 +41,14 @@ void Monitor::run_in_cache(std::uint32_t address) {
   }
 }
 
-// The block for the address, translated now if need be. Empty: its first byte cannot be fetched.
+// The block for the address, translated now if need be. Empty: it is better interpreted, or its
+// first byte cannot be fetched.
 std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   if (const auto found = cache_.find(eip)) return found;
   std::array<std::uint8_t, longest_fetch> bytes;
   const GuestLinear linear(eip);
+  const Walk walk = linear_.walk(linear);
+  if (walk.mapped() && churning_.resting(walk.address.page_number())) return std::nullopt;
   const auto fetched = linear_.fetch(linear, bytes, Privilege::supervisor);
   if (!fetched) return std::nullopt;
   const auto frame = watch_code(linear);

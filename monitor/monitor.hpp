@@ -24,6 +24,7 @@
 #include "processor.hpp"
 #include "segment/descriptor_shadow.hpp"
 #include "translate/cache.hpp"
+#include "translate/churning_frames.hpp"
 #include "translate/cpu_page.hpp"
 #include "translate/native_code.hpp"
 #include "vm.hpp"
@@ -152,7 +153,7 @@ class Monitor final : private Environment,
   void check_code_slots();
   void note_code_slot(GuestLinear);
   void flush_code(CodeFlush);
-  void drop_code(GuestPhysical, unsigned bytes);
+  bool drop_code(GuestPhysical, unsigned bytes);
   void refresh_descriptors();
   void forget_descriptors();
   void check_descriptor_pages();
@@ -218,6 +219,7 @@ class Monitor final : private Environment,
   Interpreter interpreter_;
   ShadowPaging shadow_;
   TranslationCache cache_;
+  ChurningFrames churning_;
   NativeCode native_code_;
   DescriptorShadow descriptors_;
   TableWrites table_writes_;

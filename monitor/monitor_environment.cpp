@@ -125,7 +125,11 @@ void Monitor::written(GuestPhysical address, unsigned bytes) {
 }
 
 void Monitor::CodeWrites::written(GuestPhysical address, unsigned bytes) {
-  monitor_.drop_code(address, bytes);
+  if (!monitor_.drop_code(address, bytes)) return;
+  if (monitor_.churning_.note_drop(address.page_number())) {
+    monitor_.drop_code(address.page(), page_size);
+    ++monitor_.statistics_.churning;
+  }
 }
 
 // Another mapping of the frame, or none: what was translated from it may be found by a stale
@@ -143,12 +147,14 @@ void Monitor::code_slot_remapped(unsigned slot) {
 }
 
 // A frame without code need not be watched: kernels free code and use its memory for other things.
-void Monitor::drop_code(GuestPhysical address, unsigned bytes) {
+// False: there was none.
+bool Monitor::drop_code(GuestPhysical address, unsigned bytes) {
   const std::uint32_t first = address.page_offset();
-  cache_.drop(address.page_number(), first, first + bytes - 1);
+  const bool dropped = cache_.drop(address.page_number(), first, first + bytes - 1);
   if (!cache_.has_blocks_of(address.page_number())) {
     vm_.table.unwatch(address, Watcher::translated_code);
   }
+  return dropped;
 }
 
 }  // namespace undercroft

@@ -96,8 +96,9 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         shadow.entries_cleared, shadow.protections);
   print_operations(console, s.interpreted_operations);
   print(console,
-        "code flushed: paging mode {}, no free slot {}, too many slots {}; slots checked {}\n",
-        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_slots_checked);
+        "code flushed: paging mode {}, no free slot {}, too many slots {}; slots checked {}, "
+        "interpreted for its writes {}\n",
+        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_slots_checked, s.churning);
   print_shares(console, s);
   print_vectors(console, "injected faults:", s.injected);
   print(console,

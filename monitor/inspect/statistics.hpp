@@ -24,6 +24,7 @@ struct Statistics {
   std::array<std::uint64_t, 256> interpreted_operations{};  // by Operation
   std::array<std::uint64_t, 32> injected{};                 // by vector
   std::array<std::uint64_t, 3> code_flushes{};              // by CodeFlush
+  std::uint64_t churning = 0;  // times that a frame's code began to be interpreted for its writes
   std::uint64_t code_slots_checked = 0;  // 4 MB of code that an address space may have otherwise
   std::uint64_t interpreted = 0;         // instructions
   std::uint64_t native = 0;              // x87, MMX and SSE among them, run by the processor

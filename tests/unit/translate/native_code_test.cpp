@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <cstring>
 #include <vector>
 
 #include "monitor/instruction/decoder.hpp"
@@ -64,8 +65,12 @@ TEST(NativeInstruction, IsTheSameOnThePage) {
     EXPECT_EQ(native.memory_width, guest.memory_width);
     EXPECT_EQ(native.immediate, guest.immediate);
     EXPECT_EQ(native.has_memory, guest.has_memory);
-    if (guest.accesses_data_segment()) EXPECT_EQ(native.segment, Segment::gs);
-    if (!guest.has_memory) EXPECT_EQ(native.modrm, guest.modrm);
+    if (guest.accesses_data_segment()) {
+      EXPECT_EQ(native.segment, Segment::gs);
+    }
+    if (!guest.has_memory) {
+      EXPECT_EQ(native.modrm, guest.modrm);
+    }
     if (guest.has_memory) {
       EXPECT_EQ(native.memory, (MemoryOperand{.displacement = cpu_page_offset::native_operand}));
     }

@@ -41,6 +41,7 @@ extern "C" char user_read[], user_write[], user_read_large[], user_write_large[]
 Trap in_ring_3(const char* code, u32 stack = 0) {
   UserState state;
   state.eip = reinterpret_cast<u32>(code);
+  state.eflags = 2 | interrupt_flag;
   state.esp = stack;
   return run_user(state);
 }

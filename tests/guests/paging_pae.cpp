@@ -49,6 +49,7 @@ extern "C" char pae_user_read[], pae_user_write[], pae_user_read_large[], pae_us
 Trap in_ring_3(const char* code) {
   UserState state;
   state.eip = reinterpret_cast<u32>(code);
+  state.eflags = 2 | interrupt_flag;
   return run_user(state);
 }
 

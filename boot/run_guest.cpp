@@ -188,7 +188,6 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
 
 void run_guest(x86::Machine& machine, const BootInformation& information, const Options& options) {
   if (options.user == UserMode::translate) refuse(machine, "user=translate", "not built yet");
-  if (options.guard == Guard::exact) refuse(machine, "guard=exact", "not built yet");
   if (information.module_count == 0) {
     refuse(machine, "boot modules", "none is there; the first must be the guest's kernel");
   }
@@ -214,7 +213,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   const MonitorOptions monitor_options{
       options.engine == Engine::interpret, options.window_hop,
       options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats,
-      options.withdraw_every};
+      options.withdraw_every, options.guard == Guard::exact};
   const Monitor::Foundation foundation{machine, machine.timer(), input,
                                        vm,      nullptr,         x86::physical_of_offset(0)};
   auto& monitor = monitor_place.make(foundation, monitor_options);

@@ -22,6 +22,12 @@ constexpr bool is_boundary(const CachePoint& point) {
   return point.state == PointState::boundary || point.state == PointState::shadowed;
 }
 
+constexpr bool is_guarding(const CachePoint& point) {
+  return point.state == PointState::guarding_with_eax ||
+         point.state == PointState::guarding_with_ecx ||
+         point.state == PointState::guarding_with_edx;
+}
+
 }  // namespace
 
 void Monitor::run_translated() {
@@ -110,6 +116,7 @@ void Monitor::load_kernel_segments() {
     image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
     cpu_page_.selectors[s] = vcpu_.segments[s].selector;
     cpu_page_.minus_selectors[s] = -cpu_page_.selectors[s];
+    note_guard_base(s);
   }
   const auto hardware = [this](Segment s) {
     const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(s);
@@ -123,6 +130,12 @@ void Monitor::load_kernel_segments() {
   context_.gs = host_gdt::selector(host_gdt::cpu_page, 3);
 }
 
+// Where the segment is, as seen from the window; see translate/guard.hpp.
+void Monitor::note_guard_base(unsigned segment) {
+  cpu_page_.guard_bases[segment] =
+      kernel_segments_[segment].base - processor_.window_base().value();
+}
+
 // Makes the Vcpu what it is at the point, giving back what a sequence has borrowed.
 void Monitor::save_kernel_context(const CachePoint& point) {
   save_general_registers(context_, vcpu_);
@@ -131,10 +144,17 @@ void Monitor::save_kernel_context(const CachePoint& point) {
     case PointState::shadowed:
     case PointState::atomic:
       break;
+    case PointState::guarding_with_eax:
+      vcpu_[Register::eax] = cpu_page_.saved_eax;
+      break;
+    case PointState::guarding_with_edx:
+      vcpu_[Register::edx] = cpu_page_.saved_edx;
+      break;
     case PointState::borrowed_eax_ecx:
       vcpu_[Register::eax] = cpu_page_.saved_eax;
       [[fallthrough]];
     case PointState::borrowed_ecx:
+    case PointState::guarding_with_ecx:
       vcpu_[Register::ecx] = cpu_page_.saved_ecx;
       break;
     case PointState::borrowed_ecx_edx:
@@ -236,10 +256,18 @@ Monitor::Next Monitor::kernel_page_fault() {
     end_run(RunEnd::Kind::stopped, "a page fault at a cache address without a map");
     return Next::leave;
   }
+  if (is_guarding(*point)) {
+    // An operand is in the window's slot, or near it: the guest has something else there.
+    kernel_exception();
+    return Next::leave;
+  }
   const std::uint32_t generation = cache_.generation();
+  const HostLinear base = processor_.window_base();
   Exception exception{};
   const FaultResult result = handle_page_fault(View::kernel, exception);
-  const bool unchanged = generation == cache_.generation() && !code_suspect_;
+  // A guard has looked for the window where it was.
+  const bool moved = cache_.guarded() && base != processor_.window_base();
+  const bool unchanged = generation == cache_.generation() && !code_suspect_ && !moved;
   if (result == FaultResult::resumed && unchanged) return Next::resume;
   save_kernel_context(*point);
   if (result == FaultResult::inject) inject(Event::of(exception));

@@ -44,6 +44,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
   shadow_.take_frames();
   vm_.withdrawal.set_unmapper(shadow_);
   cache_.flush();
+  for (unsigned s = 0; s < kernel_segments_.size(); ++s) note_guard_base(s);
 }
 
 RunEnd Monitor::run(const Vcpu& start) {

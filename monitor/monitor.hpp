@@ -36,7 +36,8 @@ struct MonitorOptions {
   std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
   AbsentMemory absent = AbsentMemory::floats;
   std::uint32_t withdraw_every =
-      0;  // rounds of the loop between two sweeps for cold frames; 0: none
+      0;                     // rounds of the loop between two sweeps for cold frames; 0: none
+  bool guard_exact = false;  // guard=exact
 };
 
 // Why a guest's run ended.
@@ -111,6 +112,7 @@ class Monitor final : private Environment,
   void show_code_mapping(GuestLinear, const Walk&);
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
+  void note_guard_base(unsigned segment);
   void save_kernel_context(const CachePoint&);
   Next kernel_trap();
   Next cache_exit(const CacheExit&);

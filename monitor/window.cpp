@@ -63,6 +63,7 @@ void Monitor::move_window(HostLinear base) {
   processor_.move_window(base);
   shadow_.unmap_window_at(old);
   descriptors_.move_unmapped(base);
+  for (unsigned s = 0; s < kernel_segments_.size(); ++s) note_guard_base(s);
   view_.reset();
   window_crowded_ = false;
   ++statistics_.migrations;

@@ -68,9 +68,25 @@ class Assembler {
     byte(0x80 | code(to) << 3 | code(base));
     word(displacement);
   }
-  // lea to, [base + index + displacement]
-  constexpr void lea(Register to, Register base, Register index, std::uint32_t displacement) {
-    bytes3(0x8d, 0x84 | code(to) << 3, code(index) << 3 | code(base));
+  // lea to, [base + index * scale + displacement]; scale 1, 2, 4, 8; index is not ESP
+  constexpr void lea(Register to, Register base, Register index, std::uint32_t displacement,
+                     unsigned scale = 1) {
+    const std::uint32_t shift = scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
+    bytes3(0x8d, 0x84 | code(to) << 3, shift << 6 | code(index) << 3 | code(base));
+    word(displacement);
+  }
+  // reg = reg >> 16, without a flag; EAX, ECX, EDX or EBX:
+  // bswap reg; xchg low byte, high byte; movzx reg, low 16 bits
+  constexpr void take_high_half(Register reg) {
+    byte(0x0f);
+    byte(0xc8 | code(reg));
+    byte(0x86);
+    byte(0xc0 | code(reg) << 3 | (code(reg) + 4));
+    zero_extend_word(reg, reg);
+  }
+  // mov low byte of reg, cs:[reg + displacement]
+  constexpr void probe(Register reg, std::uint32_t displacement) {
+    bytes3(0x2e, 0x8a, 0x80 | code(reg) << 3 | code(reg));
     word(displacement);
   }
   // lea esp, [esp + displacement]

@@ -60,8 +60,8 @@ TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint3
   if (!has_room()) flush();
 
   TranslatedTrace made(next_code_);
-  translate_trace(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_}, *this,
-                  most_instructions);
+  translate_trace(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_, guarded_},
+                  *this, most_instructions);
   const std::uint32_t start = next_code_;
   write(start, made.assembler.code());
   for (unsigned n = 0; n < made.block_count; ++n) keep_block(made, made.blocks[n], frame);

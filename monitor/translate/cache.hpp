@@ -52,6 +52,9 @@ class TranslationCache final : private KnownBlocks {
 
   // Forgets everything.
   void flush();
+  // Whether code made from now on keeps its memory operands away from the window (guard.hpp).
+  void set_guarded(bool guarded) { guarded_ = guarded; }
+  bool guarded() const { return guarded_; }
   // Changes whenever code that was in the cache may be gone.
   std::uint32_t generation() const { return generation_; }
 
@@ -146,6 +149,7 @@ class TranslationCache final : private KnownBlocks {
   std::uint32_t next_code_ = 0;
   std::uint32_t next_map_ = 0;
   std::uint32_t indirect_miss_ = 0;
+  bool guarded_ = false;
   unsigned block_count_ = 0;
   std::uint32_t generation_ = 0;
   Counts counts_{};

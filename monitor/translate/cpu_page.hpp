@@ -21,6 +21,8 @@ struct VirtualCpuPage {
   std::array<std::uint32_t, 6> selectors;  // the guest's segment registers, indexed by Segment
   // Their negatives: added to a selector they give 0 if it is the same, without a flag.
   std::array<std::uint32_t, 6> minus_selectors;
+  // The bases of the guest's segments, counted from the window's.
+  std::array<std::uint32_t, 6> guard_bases;
   // For native_code.hpp: the memory operand, then x87's registers.
   alignas(16) std::array<std::uint8_t, 512> native_operand;
   std::uint16_t native_control;
@@ -42,6 +44,9 @@ constexpr std::uint32_t selector(Segment s) {
 }
 constexpr std::uint32_t minus_selector(Segment s) {
   return offsetof(VirtualCpuPage, minus_selectors) + 4 * static_cast<std::uint32_t>(s);
+}
+constexpr std::uint32_t guard_base(Segment s) {
+  return offsetof(VirtualCpuPage, guard_bases) + 4 * static_cast<std::uint32_t>(s);
 }
 }  // namespace cpu_page_offset
 

@@ -18,10 +18,6 @@ void Sequences::set_instruction(const Instruction& instruction,
   bytes_ = bytes;
 }
 
-void Sequences::start_point() {
-  writer_.point(shadowed_ ? PointState::shadowed : PointState::boundary);
-}
-
 // A run of copies needs one point only, if nothing stands between them.
 void Sequences::copy() {
   if (!writer_.run_continues() || shadowed_) start_point();

@@ -23,7 +23,8 @@ class Sequences {
   bool shadowed() const { return shadowed_; }
 
   // The point before an instruction's code.
-  void start_point();
+  PointState start_state() const { return shadowed_ ? PointState::shadowed : PointState::boundary; }
+  void start_point() { writer_.point(start_state()); }
 
   void copy();
   void copy_with_settled_flags();

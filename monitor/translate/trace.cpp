@@ -3,6 +3,7 @@
 #include "trace.hpp"
 
 #include "../instruction/decoder.hpp"
+#include "guard.hpp"
 #include "sequences.hpp"
 #include "trace_writer.hpp"
 
@@ -21,6 +22,8 @@ class TraceTranslator {
       : trace_(trace),
         writer_(trace, eip, targets, known),
         sequences_(writer_),
+        guard_(writer_),
+        guarded_(targets.guarded),
         bytes_(bytes),
         end_(first_bytes < bytes.size() ? first_bytes : static_cast<std::uint32_t>(bytes.size())),
         known_(known),
@@ -53,7 +56,10 @@ class TraceTranslator {
     if (flow == Flow::next && !full()) {
       if (sequences_.shadowed() || writer_.block_size() == 0) return true;
       if (!known_.find(here)) {
-        if (writer_.block_size() >= longest_block_bytes) writer_.next_block();
+        if (writer_.block_size() >= longest_block_bytes) {
+          guard_.forget();
+          writer_.next_block();
+        }
         return true;
       }
     }
@@ -63,6 +69,7 @@ class TraceTranslator {
       return false;
     }
     if (full() || known_.find(here)) return false;
+    guard_.forget();
     if (flow == Flow::call)
       writer_.next_block_with_landing();
     else
@@ -89,6 +96,7 @@ class TraceTranslator {
     instruction_ = decoded.value();
     sequences_.set_instruction(instruction_, rest.first(instruction_.length));
     const Flow flow = translate();
+    if (guarded_) guard_.follow(instruction_);
     writer_.advance(instruction_.length);
     sequences_.set_shadowed(flow == Flow::next && instruction_.operation == Operation::sti);
     return flow;
@@ -121,10 +129,16 @@ class TraceTranslator {
     return Flow::monitor;
   }
 
+  // Before each sequence that reaches the guest's memory.
+  void guard() {
+    if (guarded_) guard_.check(instruction_, sequences_.start_state());
+  }
+
   Flow translate_plain() {
     if (instruction_.accesses_data_segment() && names_reserved_segment()) {
       return exit_to_interpreter();
     }
+    guard();
     if (instruction_.operation == Operation::cmpxchg8b)
       sequences_.copy_with_settled_flags();
     else
@@ -145,6 +159,7 @@ class TraceTranslator {
         return Flow::away;
       case Operation::call_near:
         if (!direct) return indirect_branch(true);
+        guard();
         sequences_.push_return_address();
         writer_.jump_to(target);
         return Flow::call;
@@ -160,6 +175,7 @@ class TraceTranslator {
         writer_.jump_to(target);
         return Flow::branch;
       case Operation::ret_near:
+        guard();
         sequences_.return_near();
         return Flow::away;
       default:
@@ -169,6 +185,7 @@ class TraceTranslator {
 
   Flow indirect_branch(bool call) {
     if (instruction_.has_memory && names_reserved_segment()) return exit_to_interpreter();
+    guard();
     sequences_.indirect_branch(call);
     return call ? Flow::call : Flow::away;
   }
@@ -187,17 +204,21 @@ class TraceTranslator {
         return Flow::next;
       case Operation::pushf:
         if (!wide) return exit_to_interpreter();
+        guard();
         sequences_.push_flags();
         return Flow::next;
       case Operation::popf:
         if (!wide) return exit_to_interpreter();
+        guard();
         sequences_.pop_flags();
         return Flow::next;
       case Operation::iret:
-        if (wide)
+        if (wide) {
+          guard();
           sequences_.interrupt_return();
-        else
+        } else {
           exit_to_interpreter();
+        }
         return Flow::away;
       case Operation::mov_from_segment:
         if (instruction_.has_memory) return exit_to_interpreter();
@@ -205,6 +226,7 @@ class TraceTranslator {
         return Flow::next;
       case Operation::push_segment:
         if (!wide) return exit_to_interpreter();
+        guard();
         sequences_.push_selector();
         return Flow::next;
       case Operation::rdtsc:  // the guest's time stamp is the processor's
@@ -226,6 +248,8 @@ class TraceTranslator {
   TranslatedTrace& trace_;
   TraceWriter writer_;
   Sequences sequences_;
+  Guard guard_;
+  bool guarded_;
   std::span<const std::uint8_t> bytes_;
   std::uint32_t end_;  // no instruction begins from here on, counted from the trace's first
   const KnownBlocks& known_;

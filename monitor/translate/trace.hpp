@@ -40,6 +40,11 @@ enum class PointState : std::uint8_t {
   // The same, with ESP lowered by four; then with ECX and EDX in the page as well.
   pushed,
   pushed_borrowed_ecx_edx,
+  // In a guard (guard.hpp), with the register in the page. A fault means that the instruction's
+  // memory operand is in the window's slot, or near it.
+  guarding_with_eax,
+  guarding_with_ecx,
+  guarding_with_edx,
 };
 
 struct MapPoint {
@@ -75,10 +80,13 @@ struct TranslatedTrace {
   unsigned guest_size = 0;         // bytes of guest code from the trace's first to its last
 };
 
-// Where code outside the trace stands, as window offsets.
+// What a translation depends on besides the guest's bytes.
 struct TranslationTargets {
+  // Where code outside the trace stands, as window offsets.
   std::uint32_t jump_table;
   std::uint32_t indirect_miss;
+  // Memory operands are kept away from the window (guard.hpp).
+  bool guarded = false;
 };
 
 // Blocks that are there already: branches to them need no exit.

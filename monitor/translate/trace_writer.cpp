@@ -9,6 +9,9 @@ constexpr unsigned sequence_room = 192;
 constexpr unsigned sequence_points = 12;
 constexpr unsigned sequence_exits = 3;
 constexpr unsigned exit_room = 24;
+// The same for the guards of its operands.
+constexpr unsigned guards_room = 104;
+constexpr unsigned guards_points = 6;
 
 }  // namespace
 
@@ -18,9 +21,10 @@ void TraceWriter::advance(unsigned length) {
 }
 
 bool TraceWriter::full(unsigned wanted) const {
-  return trace_.assembler.size() + exit_count_ * exit_room + wanted * sequence_room >
-             trace_.code_capacity ||
-         trace_.point_count + wanted * sequence_points > trace_.point_capacity ||
+  const unsigned room = sequence_room + (targets_.guarded ? guards_room : 0);
+  const unsigned points = sequence_points + (targets_.guarded ? guards_points : 0);
+  return trace_.assembler.size() + exit_count_ * exit_room + wanted * room > trace_.code_capacity ||
+         trace_.point_count + wanted * points > trace_.point_capacity ||
          trace_.block_count == trace_.block_capacity ||
          exit_count_ + wanted * sequence_exits > exits_.size();
 }

@@ -161,13 +161,15 @@ class Differential {
         mmap(reinterpret_cast<void*>(map::data_hole), map::data_hole_end - map::data_hole,
              PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (hole == MAP_FAILED) std::abort();
+    // What the guards' probes may not read.
+    mprotect(window_ + window::screen, window::jump_table - window::screen, PROT_NONE);
     cache_.flush();
   }
   bool ready() const { return processor_.ready(); }
   // False: the program was not comparable, and nothing was translated.
   bool run_one();
 
-  unsigned mismatches = 0, exits = 0, faults = 0, steps = 0;
+  unsigned mismatches = 0, exits = 0, faults = 0, guarded = 0, steps = 0;
 
  private:
   static std::uint8_t* process_data() { return reinterpret_cast<std::uint8_t*>(map::data); }
@@ -183,6 +185,7 @@ class Differential {
   std::uint32_t block_at(std::uint32_t eip);
   void enter(std::uint32_t address);
   void drop_something();
+  void choose_guard();
   void handle(std::uint32_t from, const CacheTrap&);
   void handle_exit(const CacheExit&);
   void interpret();
@@ -258,6 +261,15 @@ bool Differential::interpret_reference() {
   return false;
 }
 
+// With guards, as if the window began somewhere in the data or 4 MB before: then they stop the
+// instructions that reach one part of it, and let the others run.
+void Differential::choose_guard() {
+  cache_.set_guarded(maker_.random(2) == 0);
+  const std::uint32_t in_data = map::data + maker_.random(data_size);
+  const std::uint32_t slot = maker_.random(2) == 0 ? in_data : in_data - window::size;
+  cpu_page.guard_bases.fill(0u - (maker_.random(4) == 0 ? window_place : slot));
+}
+
 bool Differential::run_one() {
   program_ = maker_.make();
   for (std::size_t i = 0; i < data_size; i += 4) {
@@ -270,6 +282,7 @@ bool Differential::run_one() {
   if (!interpret_reference()) return false;
   process_pages_.code = &program_.code;
   if (maker_.random(16) == 0) {
+    choose_guard();
     cache_.flush();
   } else {
     for (std::uint32_t page = 0; page < map::code_size; page += page_size) {
@@ -373,8 +386,15 @@ void Differential::handle(std::uint32_t from, const CacheTrap& trap) {
   }
   const auto point = cache_.point_at(registers_.eip);
   if (!point) return fail("a fault at an address without a map");
-  ++faults;
   leave(point->state, point->eip);
+  if (point->state >= PointState::guarding_with_eax) {
+    ++guarded;
+    match("at a guard");
+    if (failed_) return;
+    interpret();
+    return match("after a guarded instruction");
+  }
+  ++faults;
   ending_ = {StepOutcome::Kind::exception, static_cast<Vector>(trap.vector), trap.fault_address};
   if (static_cast<Vector>(trap.vector) != Vector::page_fault) ending_.fault_address = 0;
 }
@@ -522,8 +542,9 @@ int main(int argc, char** argv) {
     ++tried;
     run += differential->run_one();
   }
-  std::printf("%lu programs of %lu, seed %u: %u exits, %u faults, %u steps, %u mismatches\n", run,
-              tried, seed, differential->exits, differential->faults, differential->steps,
-              differential->mismatches);
+  std::printf(
+      "%lu programs of %lu, seed %u: %u exits, %u faults, %u guarded, %u steps, %u mismatches\n",
+      run, tried, seed, differential->exits, differential->faults, differential->guarded,
+      differential->steps, differential->mismatches);
   return differential->mismatches == 0 ? 0 : 1;
 }

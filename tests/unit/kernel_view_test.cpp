@@ -36,7 +36,9 @@ class WindowedMemory final : public LinearMemory {
   Guarded<std::uint32_t> read(GuestLinear address, unsigned size, Privilege) override {
     const std::uint32_t offset = address.value() - base_;
     if (offset >= window::size) return guest_.read(GuestPhysical(address.value()), size);
-    if (offset < window::cpu_page) return fault(address, 4);
+    const bool in_page = offset >= window::cpu_page && offset < window::cpu_page + page_size;
+    const bool in_cache = offset >= window::jump_table && offset < window::cache_end;
+    if (!in_page && !in_cache) return fault(address, 4);
     std::uint32_t value = 0;
     std::memcpy(&value, window_ + offset, size);
     return value;

@@ -26,6 +26,15 @@ inline void restore_registers(Vcpu& vcpu, PointState state, const VirtualCpuPage
       vcpu[Register::ecx] = page.saved_ecx;
       vcpu[Register::edx] = page.saved_edx;
       return;
+    case PointState::guarding_with_eax:
+      vcpu[Register::eax] = page.saved_eax;
+      return;
+    case PointState::guarding_with_ecx:
+      vcpu[Register::ecx] = page.saved_ecx;
+      return;
+    case PointState::guarding_with_edx:
+      vcpu[Register::edx] = page.saved_edx;
+      return;
     case PointState::pushed:
       vcpu[Register::esp] += 4;
       return;

@@ -520,9 +520,9 @@ class NothingKnown final : public KnownBlocks {
 };
 
 // The exit status of the child.
-int outgrows_buffers(std::span<const std::uint8_t> bytes) {
+int outgrows_buffers(std::span<const std::uint8_t> bytes, bool guarded) {
   const auto trace = std::make_unique<TranslatedTrace>(window::cache);
-  translate_trace(*trace, bytes, page_size, code, {window::jump_table, window::cache},
+  translate_trace(*trace, bytes, page_size, code, {window::jump_table, window::cache, guarded},
                   NothingKnown(), ~0u);
   bool ok = trace->point_count <= trace->points.size() &&
             trace->block_count <= trace->blocks.size() &&
@@ -572,6 +572,11 @@ TEST(BlockLimits, HoldForRunsOfAnyOneInstruction) {
       {0xfb, 0xcf},
       {0xfb, 0xc3},
       {0xfb, 0xe2, 0},
+      {0xa5},              // two operands
+      {0xff, 0x34, 0xcb},  // push [ebx + ecx * 8]
+      {0xff, 0x14, 0xcb},
+      {0x0f, 0xab, 0x9c, 0xcb, 1, 2, 3, 4},
+      {0xfb, 0x0f, 0xab, 0x9c, 0xcb, 1, 2, 3, 4},
   };
   for (const auto& row : rows) {
     std::vector<std::uint8_t> bytes;
@@ -579,8 +584,10 @@ TEST(BlockLimits, HoldForRunsOfAnyOneInstruction) {
       bytes.insert(bytes.end(), row.begin(), row.end());
     }
     bytes.resize(TranslatedGuest::longest_fetch);
-    EXPECT_EXIT(std::_Exit(outgrows_buffers(bytes)), ::testing::ExitedWithCode(0), "")
-        << "a block of nothing but " << std::hex << unsigned{row[0]} << " " << row.size();
+    for (const bool guarded : {false, true}) {
+      EXPECT_EXIT(std::_Exit(outgrows_buffers(bytes, guarded)), ::testing::ExitedWithCode(0), "")
+          << "a block of nothing but " << std::hex << unsigned{row[0]} << " " << row.size();
+    }
   }
 }
 
@@ -592,7 +599,7 @@ TEST(BlockLimits, HoldForRandomMixesOfSequences) {
     std::vector<std::uint8_t> bytes(TranslatedGuest::longest_fetch);
     const unsigned kinds = 1 + random() % std::size(bytes_of);
     for (auto& byte : bytes) byte = bytes_of[random() % kinds];
-    EXPECT_EXIT(std::_Exit(outgrows_buffers(bytes)), ::testing::ExitedWithCode(0), "");
+    EXPECT_EXIT(std::_Exit(outgrows_buffers(bytes, n % 2 != 0)), ::testing::ExitedWithCode(0), "");
   }
 }
 

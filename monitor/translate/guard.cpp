@@ -1,0 +1,267 @@
+#include "guard.hpp"
+
+#include "../window_layout.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr unsigned granule_shift = 16;  // what take_high_half leaves out
+
+// How far displacements may be from a register that has passed, and how far the additions of one
+// trace may move it: together less than the slot has on either side of its user pages.
+constexpr std::uint32_t reach = 0x20000;
+constexpr std::uint32_t longest_step = 0x1000;
+constexpr std::uint32_t bit_reach = 0x20000;  // bytes that a bit offset may reach to
+constexpr std::uint32_t longest_operand = 512;
+static_assert(reach + bit_reach + longest_operand + 32 * longest_step <
+              window::size - window::cache_end);
+static_assert(reach + bit_reach + longest_operand + 32 * longest_step < window::cpu_page);
+
+// Window offsets T such that reading at T + n faults for n below the number of the slot's granules
+// and no other n; and such that it faults for all from the number of bit_reach's on.
+constexpr std::uint32_t outside_slot = window::jump_table - (window::size >> granule_shift);
+constexpr std::uint32_t near_bits = window::cache_end - (2 * 8 * bit_reach >> granule_shift);
+// The pages below the jump table and behind the cache are no user pages; see docs/architecture.md.
+static_assert(window::native_code + page_size <= window::jump_table - page_size);
+static_assert(window::cache_end - window::jump_table >= 0x10000);
+static_assert(window::size - window::cache_end >= 0x10000);
+
+constexpr std::uint8_t bit(Register reg) {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(reg));
+}
+constexpr std::uint8_t any_register = 0xff;
+
+constexpr bool within(std::uint32_t value, std::uint32_t distance) {
+  return value + distance <= 2 * distance;
+}
+
+constexpr PointState guarding_with(Register borrowed) {
+  if (borrowed == Register::eax) return PointState::guarding_with_eax;
+  return borrowed == Register::ecx ? PointState::guarding_with_ecx : PointState::guarding_with_edx;
+}
+constexpr std::uint32_t saved_in_page(Register borrowed) {
+  if (borrowed == Register::eax) return cpu_page_offset::saved_eax;
+  return borrowed == Register::ecx ? cpu_page_offset::saved_ecx : cpu_page_offset::saved_edx;
+}
+
+// One that the address does not need.
+constexpr Register register_to_borrow(const MemoryOperand& memory) {
+  for (const Register reg : {Register::ecx, Register::edx}) {
+    if (memory.base != reg && memory.index != reg) return reg;
+  }
+  return Register::eax;
+}
+
+constexpr std::uint8_t register_named(unsigned number, unsigned width) {
+  return static_cast<std::uint8_t>(1u << (width == 1 ? number & 3 : number));
+}
+
+// The register that the first operand is, if it is one.
+std::uint8_t destination(const Instruction& i) {
+  const Operand& operand = i.operands[0];
+  switch (operand.kind) {
+    case OperandKind::rm:
+      return i.has_memory ? 0 : register_named(i.rm(), operand.width);
+    case OperandKind::reg:
+      return register_named(i.reg(), operand.width);
+    case OperandKind::opcode_register:
+      return register_named(i.opcode_register(), operand.width);
+    case OperandKind::accumulator:
+      return bit(Register::eax);
+    case OperandKind::memory:
+      return 0;
+    case OperandKind::none:
+    case OperandKind::count:
+    case OperandKind::port:
+    case OperandKind::one:
+    case OperandKind::immediate:
+    case OperandKind::second_immediate:
+    case OperandKind::relative:
+    case OperandKind::far_pointer:
+    case OperandKind::segment_register:
+    case OperandKind::control_register:
+    case OperandKind::debug_register:
+    case OperandKind::vector:
+    case OperandKind::implicit:
+      break;
+  }
+  return any_register;
+}
+
+// The registers that may be elsewhere after the instruction, farther than a step; what is not known
+// here may change all. ESP moves by a few bytes only where the stack is used.
+std::uint8_t changed_registers(const Instruction& i) {
+  switch (i.operation) {
+    case Operation::cmp:
+    case Operation::test:
+    case Operation::nop:
+    case Operation::bt:
+    case Operation::clc:
+    case Operation::stc:
+    case Operation::cmc:
+    case Operation::cld:
+    case Operation::std_:
+    case Operation::sahf:
+    case Operation::pause:
+    case Operation::prefetch:
+    case Operation::fence:
+    case Operation::push:
+    case Operation::push_segment:
+    case Operation::pushf:
+    case Operation::popf:
+    case Operation::cli:
+    case Operation::sti:
+      return 0;
+    case Operation::inc:
+    case Operation::dec:
+      return i.width() == 4 ? 0 : destination(i);
+    case Operation::add:
+    case Operation::sub: {
+      const bool step = i.width() == 4 && i.operands[1].kind == OperandKind::immediate &&
+                        within(i.immediate, longest_step);
+      return step ? 0 : destination(i);
+    }
+    case Operation::imul:
+      return i.operands[1].kind == OperandKind::none ? any_register : destination(i);
+    case Operation::fpu:
+      return i.has_memory ? 0 : any_register;
+    case Operation::or_:
+    case Operation::adc:
+    case Operation::sbb:
+    case Operation::and_:
+    case Operation::xor_:
+    case Operation::rol:
+    case Operation::ror:
+    case Operation::rcl:
+    case Operation::rcr:
+    case Operation::shl:
+    case Operation::shr:
+    case Operation::sal:
+    case Operation::sar:
+    case Operation::not_:
+    case Operation::neg:
+    case Operation::shld:
+    case Operation::shrd:
+    case Operation::bts:
+    case Operation::btr:
+    case Operation::btc:
+    case Operation::bsf:
+    case Operation::bsr:
+    case Operation::bswap:
+    case Operation::mov:
+    case Operation::movzx:
+    case Operation::movsx:
+    case Operation::lea:
+    case Operation::cmovcc:
+    case Operation::setcc:
+    case Operation::pop:
+      return destination(i);
+    default:
+      return any_register;
+  }
+}
+
+bool takes_bit_offset(const Instruction& i) {
+  const bool bits = i.operation == Operation::bt || i.operation == Operation::bts ||
+                    i.operation == Operation::btr || i.operation == Operation::btc;
+  return bits && i.has_memory && i.operands[1].kind == OperandKind::reg && i.operand_size == 4;
+}
+
+}  // namespace
+
+void Guard::forget() { passed_.fill({}); }
+
+void Guard::check(const Instruction& i, PointState start) {
+  start_ = start;
+  if (i.accesses_data_segment()) {
+    if (takes_bit_offset(i)) check_bit_offset(static_cast<Register>(i.reg()));
+    if (i.has_memory)
+      check_operand(i.segment, i.memory);
+    else if (i.address_size == 2)
+      check_offset(i.segment, 0);
+    else if (i.operation == Operation::xlat)
+      check_register(i.segment, Register::ebx);
+    else
+      check_register(i.segment, i.is_string() ? Register::esi : Register::edi);  // MASKMOVQ: EDI
+  }
+  if (i.accesses_es()) {
+    if (i.address_size == 2)
+      check_offset(Segment::es, 0);
+    else
+      check_register(Segment::es, Register::edi);
+  }
+  if (i.accesses_stack()) {
+    if (i.operation == Operation::enter || i.operation == Operation::leave)
+      check_register(Segment::ss, Register::ebp);
+    if (i.operation != Operation::leave) check_register(Segment::ss, Register::esp);
+  }
+}
+
+void Guard::follow(const Instruction& i) {
+  const std::uint8_t changed = changed_registers(i);
+  for (Passed& passed : passed_) passed.registers &= static_cast<std::uint8_t>(~changed);
+}
+
+void Guard::check_operand(Segment segment, const MemoryOperand& memory) {
+  if (memory.is_16_bit) return check_offset(segment, 0);  // 64 KB are within reach
+  if (!memory.base && !memory.index) return check_offset(segment, memory.displacement);
+  if (memory.base && !memory.index && within(memory.displacement, reach))
+    return check_register(segment, *memory.base);
+  emit(segment, memory);
+}
+
+void Guard::check_register(Segment segment, Register reg) {
+  std::uint8_t& passed = passed_[static_cast<unsigned>(segment)].registers;
+  if (passed & bit(reg)) return;
+  passed |= bit(reg);
+  MemoryOperand memory;
+  memory.base = reg;
+  emit(segment, memory);
+}
+
+void Guard::check_offset(Segment segment, std::uint32_t offset) {
+  auto& passed = passed_[static_cast<unsigned>(segment)].offset;
+  if (passed && within(offset - *passed, reach)) return;
+  passed = offset;
+  MemoryOperand memory;
+  memory.displacement = offset;
+  emit(segment, memory);
+}
+
+void Guard::emit(Segment segment, const MemoryOperand& memory) {
+  const Register borrowed = register_to_borrow(memory);
+  auto& out = writer_.out();
+  begin(borrowed);
+  out.load_from_page(borrowed, cpu_page_offset::guard_base(segment));
+  if (memory.base)
+    out.lea(borrowed, *memory.base, borrowed, memory.displacement);
+  else if (memory.displacement)
+    out.lea(borrowed, borrowed, memory.displacement);
+  if (memory.index) out.lea(borrowed, borrowed, *memory.index, 0, memory.scale);
+  end(borrowed, outside_slot);
+}
+
+// The bit string begins at the operand's address and goes both ways.
+void Guard::check_bit_offset(Register offset) {
+  const Register borrowed = offset == Register::ecx ? Register::edx : Register::ecx;
+  begin(borrowed);
+  writer_.out().move(borrowed, offset);
+  writer_.out().lea(borrowed, borrowed, 8 * bit_reach);
+  end(borrowed, near_bits);
+}
+
+void Guard::begin(Register borrowed) {
+  writer_.set_run_continues(false);
+  writer_.point(start_);
+  writer_.out().store_to_page(saved_in_page(borrowed), borrowed);
+  writer_.point(guarding_with(borrowed));
+}
+
+void Guard::end(Register borrowed, std::uint32_t table) {
+  auto& out = writer_.out();
+  out.take_high_half(borrowed);
+  out.probe(borrowed, table);
+  out.load_from_page(borrowed, saved_in_page(borrowed));
+}
+
+}  // namespace undercroft

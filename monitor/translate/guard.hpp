@@ -1,0 +1,52 @@
+// guard=exact: before an instruction that reaches memory, code that finds out whether an operand
+// lies in the window's slot, where the guest maps nothing but the window's user pages would answer
+// (design section 2). If so it faults, and the monitor interprets the instruction. It knows which
+// memory an instruction reaches and which registers it changes, not what it does with them.
+//
+// An address passes if its distance from the window, cut to its upper 16 bits, is at least the
+// slot's. Below and above its user pages the slot has none for user code, and the guest nothing. So
+// what begins at an address outside cannot reach them without a fault on the way, and an address
+// that is `reach` away from one that passed cannot be among them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "../instruction/instruction.hpp"
+#include "trace_writer.hpp"
+
+namespace undercroft {
+
+class Guard {
+ public:
+  explicit Guard(TraceWriter& writer) : writer_(writer) {}
+
+  // A block begins: nothing is known of any register.
+  void forget();
+  // Emits what the instruction needs. start: the state of the point where it begins.
+  void check(const Instruction&, PointState start);
+  // The instruction's own code is there: what it changes is known no longer.
+  void follow(const Instruction&);
+
+ private:
+  // What has passed in one segment.
+  struct Passed {
+    std::uint8_t registers = 0;  // bit n: register n as an address
+    std::optional<std::uint32_t> offset{};
+  };
+
+  void check_operand(Segment, const MemoryOperand&);
+  void check_register(Segment, Register);
+  void check_offset(Segment, std::uint32_t);
+  void check_bit_offset(Register);
+  void emit(Segment, const MemoryOperand&);
+  void begin(Register borrowed);
+  void end(Register borrowed, std::uint32_t table);
+
+  TraceWriter& writer_;
+  PointState start_ = PointState::boundary;
+  std::array<Passed, 6> passed_{};
+};
+
+}  // namespace undercroft

@@ -10,16 +10,26 @@ target_compile_options(guest_runtime PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${GUEST_FLAGS}>" "$<$<COMPILE_LANGUAGE:ASM>:-m32>")
 
 add_custom_target(guests)
-file(GLOB guest_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/guests/*.cpp)
-foreach(source ${guest_sources})
-  get_filename_component(name ${source} NAME_WE)
-  add_executable(guest_${name} ${source} $<TARGET_OBJECTS:guest_runtime>)
-  target_compile_options(guest_${name} PRIVATE ${GUEST_FLAGS})
+# guest_kernel(FOLDER NAME SOURCES...): FOLDER/NAME.elf in the build's folder.
+function(guest_kernel folder name)
+  add_executable(guest_${name} ${ARGN} $<TARGET_OBJECTS:guest_runtime>)
+  target_include_directories(guest_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/guests)
+  target_compile_options(guest_${name} PRIVATE
+      "$<$<COMPILE_LANGUAGE:CXX>:${GUEST_FLAGS}>" "$<$<COMPILE_LANGUAGE:ASM>:-m32>")
   target_link_options(guest_${name} PRIVATE -m32 -static -nostdlib -no-pie -Wl,--build-id=none
       -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T ${CMAKE_SOURCE_DIR}/tests/guests/guest.ld)
   target_link_libraries(guest_${name} PRIVATE gcc)
   set_target_properties(guest_${name} PROPERTIES OUTPUT_NAME ${name}.elf
-      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/guests
+      RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${folder}
       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/tests/guests/guest.ld)
   add_dependencies(guests guest_${name})
+endfunction()
+
+file(GLOB guest_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/guests/*.cpp)
+foreach(source ${guest_sources})
+  get_filename_component(name ${source} NAME_WE)
+  guest_kernel(guests ${name} ${source})
 endforeach()
+# The random tester's kernel; its sequences come as a boot module.
+file(GLOB random_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/random/kernel/*.cpp)
+guest_kernel(random random ${random_sources} tests/random/kernel/entry.S)

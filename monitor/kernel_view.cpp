@@ -1,8 +1,10 @@
 // The guest's kernel in the translation cache: registers into the processor and back, exits, and
 // what a trap in the middle of a block means.
+#include <algorithm>
 #include <span>
 
 #include "general_registers.hpp"
+#include "instruction/decoder.hpp"
 #include "monitor.hpp"
 #include "segment/shadow_descriptor.hpp"
 #include "window_layout.hpp"
@@ -17,6 +19,7 @@ constexpr std::uint32_t shared_flags =
 
 // Guest code looked at for one trace.
 constexpr std::uint32_t longest_fetch = 320;
+constexpr std::uint32_t longest_instruction = 15;
 
 constexpr bool is_boundary(const CachePoint& point) {
   return point.state == PointState::boundary || point.state == PointState::shadowed;
@@ -55,15 +58,27 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   const GuestLinear linear(eip);
   const Walk walk = linear_.walk(linear);
   if (walk.mapped() && churning_.resting(walk.address.page_number())) return std::nullopt;
-  const auto fetched = linear_.fetch(linear, bytes, Privilege::supervisor);
+  const std::uint32_t in_page = page_size - (eip & page_mask);
+  const auto fetched = fetch_trace(linear, bytes, in_page);
   if (!fetched) return std::nullopt;
   const auto frame = watch_code(linear);
   if (!frame) return std::nullopt;
-  const std::uint32_t in_page = page_size - (eip & page_mask);
   const auto made = cache_.translate(eip, *frame, std::span(bytes).first(fetched.value()), in_page);
   if (!made.crosses) return made.start;
   if (const auto second = watch_code(linear + in_page)) cache_.add_second_frame(*second);
   return made.start;
+}
+
+// The bytes behind the page are fetched only for a first instruction that reaches there: otherwise
+// the guest may never get to them, and its accessed bit of that page stays as it is.
+Guarded<unsigned> Monitor::fetch_trace(GuestLinear linear, std::span<std::uint8_t> bytes,
+                                       std::uint32_t in_page) {
+  const auto here = bytes.first(std::min<std::size_t>(in_page, bytes.size()));
+  const auto fetched = linear_.fetch(linear, here, Privilege::supervisor);
+  if (!fetched || in_page >= longest_instruction) return fetched;
+  const auto first = decode(here, true);
+  if (first || first.error() != DecodeError::truncated) return fetched;
+  return linear_.fetch(linear, bytes.first(longest_instruction), Privilege::supervisor);
 }
 
 // Makes every change of the page's content or mapping known; its guest page number. Empty: no

@@ -108,6 +108,7 @@ class Monitor final : private Environment,
   void run_translated();
   void run_in_cache(std::uint32_t address);
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
+  Guarded<unsigned> fetch_trace(GuestLinear, std::span<std::uint8_t> bytes, std::uint32_t in_page);
   std::optional<std::uint32_t> watch_code(GuestLinear);
   void show_code_mapping(GuestLinear, const Walk&);
   void load_kernel_context(std::uint32_t address);

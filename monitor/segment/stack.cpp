@@ -11,13 +11,14 @@ Guarded<std::uint32_t> peek_stack(const Vcpu& vcpu, LinearMemory& memory,
   return memory.read(address, size, privilege_of(vcpu.cpl));
 }
 
+// What is raised is what the first word raises that cannot be pushed; the words go downwards.
 Guarded<Done> PushFrame::probe(LinearMemory& memory) const {
   const Exception no_room = Exception::stack_fault(error_code_);
   if (!ss_.usable) return Failure{no_room};
-  if (contiguous()) {
-    const std::uint32_t lowest = offset(count_ - 1);
-    if (!within_limit(ss_, lowest, size_ * count_)) return Failure{no_room};
-    return memory.probe_write(GuestLinear(ss_.base + lowest), size_ * count_, privilege_);
+  const std::uint32_t lowest = offset(count_ - 1);
+  if (contiguous() && within_limit(ss_, lowest, size_ * count_) &&
+      memory.probe_write(GuestLinear(ss_.base + lowest), size_ * count_, privilege_)) {
+    return Done{};
   }
   for (unsigned i = 0; i < count_; ++i) {
     if (!within_limit(ss_, offset(i), size_)) return Failure{no_room};

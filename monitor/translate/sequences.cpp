@@ -25,14 +25,14 @@ void Sequences::copy() {
   out_.bytes(bytes_);
 }
 
-// CMPXCHG8B under QEMU 7.2's TCG takes the flags it should keep from wherever an IRET before left
-// them, and puts garbage there, DF and VM included. CMC twice makes TCG compute them first.
+// CMPXCHG8B under QEMU 7.2's TCG takes the flags it should keep from what was last computed, if
+// nothing has made it compute them since, and puts garbage there, DF and VM included. Each branch
+// makes it compute them.
 void Sequences::copy_with_settled_flags() {
-  constexpr std::uint8_t cmc = 0xf5;
+  constexpr std::uint8_t jump_short = 0xeb;
   start_point();
-  out_.byte(cmc);
-  writer_.point(PointState::atomic);
-  out_.byte(cmc);
+  out_.byte(jump_short);
+  out_.byte(0);
   start_point();
   writer_.set_run_continues(!shadowed_);
   out_.bytes(bytes_);

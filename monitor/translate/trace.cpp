@@ -88,6 +88,13 @@ class TraceTranslator {
     const auto rest = bytes_.subspan(writer_.offset());
     const auto decoded = decode(rest, true);
     if (!decoded) {
+      if (decoded.error() == DecodeError::truncated && writer_.block_size() > 0 &&
+          !sequences_.shadowed()) {
+        // It reaches beyond what could be fetched: the next trace begins with it.
+        sequences_.start_point();
+        writer_.jump_to(writer_.here());
+        return Flow::away;
+      }
       exit_to_interpreter();
       const auto left = static_cast<unsigned>(rest.size());
       writer_.advance(left < longest_instruction ? left : longest_instruction);

@@ -247,7 +247,7 @@ TEST(Deliver, RefusalsOnTheWayToAnInnerLevel) {
        ss(scratch | 1)},
       {"stack not mapped",
        [](Machine& m) { m.memory.page(Machine::kernel_stack - 1).present = false; },
-       Exception::page_fault(GuestLinear(Machine::kernel_stack - 20), 2)},
+       Exception::page_fault(GuestLinear(Machine::kernel_stack - 4), 2)},
       {"TSS not mapped", [](Machine& m) { m.memory.page(Machine::tss).present = false; },
        Exception::page_fault(GuestLinear(Machine::tss + 4), 0)},
       {"IDT not mapped", [](Machine& m) { m.memory.page(Machine::idt).present = false; },
@@ -445,9 +445,9 @@ TEST(Deliver, PageFaultWhilePushingAPageFault) {
   const Delivery delivery =
       deliver(machine, Event::of(Exception::page_fault(GuestLinear(0x123), 4)));
   EXPECT_EQ(delivery.outcome, Delivery::Outcome::delivered);
-  EXPECT_EQ(delivery.chain[0], Exception::page_fault(GuestLinear(Machine::kernel_stack - 24), 3));
+  EXPECT_EQ(delivery.chain[0], Exception::page_fault(GuestLinear(Machine::kernel_stack - 4), 3));
   EXPECT_EQ(machine.vcpu.eip, 8u);
-  EXPECT_EQ(machine.vcpu.cr2, Machine::kernel_stack - 24);
+  EXPECT_EQ(machine.vcpu.cr2, Machine::kernel_stack - 4);
 }
 
 }  // namespace

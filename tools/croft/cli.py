@@ -8,6 +8,7 @@ import sys
 
 from . import (bochs, build, errors, execution, guests, image, lint, machine, packages, paths, progress,
                suite)
+from .randomtest import command as randomtest
 from .errors import CroftError
 
 OVERVIEW = """\
@@ -142,6 +143,11 @@ def _parser():
     test.add_argument("--all", action="store_true", help="the long ones too")
     test.add_argument("--select", default="", metavar="WORDS",
                       help="only boot tests that pytest's -k WORDS selects")
+    test.add_argument("--random", type=int, metavar="N",
+                      help="instead: N random sequences, bare and hosted (docs/testing.md)")
+    test.add_argument("--seed", default="1", help="of --random (default 1)")
+    test.add_argument("--engines", default="translate,interpret", metavar="NAMES",
+                      help="of --random (default translate,interpret)")
     test.set_defaults(action=do_test)
 
     check = commands.add_parser("lint", help="check format and reading order",
@@ -244,6 +250,8 @@ def do_build(_options):
 
 
 def do_test(options):
+    if options.random:
+        return randomtest.run(options.random, options.seed, options.engines)
     return suite.run(options.all, options.select)
 
 

@@ -80,7 +80,7 @@ TEST(FarTransfer, DirectRefusalsBesidesTheDescriptor) {
   EXPECT_EQ(call(machine, Machine::scratch).error(), gp(0));
   machine.memory.page(Machine::kernel_stack - 1).writable = false;
   EXPECT_EQ(call(machine, Machine::code_0).error(),
-            Exception::page_fault(GuestLinear(Machine::kernel_stack - 8), 3));
+            Exception::page_fault(GuestLinear(Machine::kernel_stack - 4), 3));
   EXPECT_TRUE(same(machine.vcpu, before));
   machine.vcpu[Segment::ss].limit = Machine::kernel_stack - 2;
   EXPECT_EQ(call(machine, Machine::code_0).error(), ss(0));
@@ -356,7 +356,7 @@ TEST(FarTransfer, PrivilegeOfAccesses) {
   EXPECT_EQ(call(machine, gate_selector).error(),
             Exception::page_fault(GuestLinear(Machine::user_stack - 4), 5));
   EXPECT_EQ(call(machine, Machine::code_3).error(),
-            Exception::page_fault(GuestLinear(Machine::user_stack - 12), 7));
+            Exception::page_fault(GuestLinear(Machine::user_stack - 8), 7));
   EXPECT_EQ(far_return(machine.vcpu, machine.memory, 4, 0).error(),
             Exception::page_fault(GuestLinear(Machine::user_stack - 4), 5));
 }

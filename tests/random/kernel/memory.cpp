@@ -1,0 +1,147 @@
+#include "memory.hpp"
+
+namespace sandbox::memory {
+namespace {
+
+using namespace guest;
+
+constexpr u32 sandbox_slot = base >> 22, back_door_slot = back_door >> 22;
+
+Page pristine[frames];  // what a frame holds between sequences
+Page expected[frames];  // and what it holds if the sequence writes nothing
+PageTable sandbox_table, back_door_table;
+u32 entries[pages];  // after the sequence
+u32 directory_entry;
+
+u8* frame_bytes(u32 frame) { return reinterpret_cast<u8*>(back_door + frame * page_bytes); }
+u8* bytes_of(Page& page) { return reinterpret_cast<u8*>(page.address()); }
+
+void copy_page(u8* to, const u8* from) {
+  u32 count = pages_of_a_table;
+  asm volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+// What is harmless if it is run: INT3, NOP, CLC, STC, CBW, CWD, and XCHG, INC, DEC of EAX, ECX,
+// EDX.
+constexpr u8 harmless[16] = {0xcc, 0xcc, 0xcc, 0x90, 0xf8, 0xf9, 0x98, 0x99,
+                             0x91, 0x92, 0x40, 0x41, 0x42, 0x48, 0x49, 0x4a};
+
+// Code pages are full of INT3, the others of anything harmless: wild jumps end soon.
+void make_templates() {
+  u32 noise = 12345;
+  for (u32 frame = 0; frame < frames; ++frame) {
+    for (u32 word = 0; word < pages_of_a_table; ++word) {
+      u32 bytes = 0;
+      for (unsigned byte = 0; byte < 4; ++byte) {
+        noise = noise * 1664525 + 1013904223;
+        bytes = bytes << 8 | (frame < word_frame ? 0xcc : harmless[noise >> 28]);
+      }
+      pristine[frame].words[word] = bytes;
+    }
+    copy_page(frame_bytes(frame), bytes_of(pristine[frame]));
+    copy_page(bytes_of(expected[frame]), bytes_of(pristine[frame]));
+  }
+}
+
+void map_kernel() {
+  for (unsigned slot = 0; slot < 2; ++slot) {
+    for (u32 page = 0; page < pages_of_a_table; ++page) {
+      const u32 address = (slot * pages_of_a_table + page) * page_bytes;
+      low[slot].entries[page] = address < 0x100000 ? 0 : address | present | writable;
+    }
+    directory.entries[slot] = low[slot].address() | present | writable;
+  }
+  for (u32 page = 0; page < frames; ++page)
+    back_door_table.entries[page] = (base + page * page_bytes) | present | writable;
+  directory.entries[back_door_slot] = back_door_table.address() | present | writable;
+}
+
+// Both in the frame and in what is expected of it. offset counts from the first frame.
+void put(u32 offset, const void* from, u32 count) {
+  const u8* byte = static_cast<const u8*>(from);
+  for (u32 i = 0; i < count; ++i, ++offset) {
+    frame_bytes(offset / page_bytes)[offset % page_bytes] = byte[i];
+    bytes_of(expected[offset / page_bytes])[offset % page_bytes] = byte[i];
+  }
+}
+
+void put_back(u32 offset, u32 count) {
+  for (u32 i = 0; i < count; ++i, ++offset)
+    put(offset, bytes_of(pristine[offset / page_bytes]) + offset % page_bytes, 1);
+}
+
+bool written(u32 frame) {
+  for (u32 page = 0; page < pages; ++page)
+    if (frame_of_page[page] == frame && entries[page] & dirty) return true;
+  return false;
+}
+
+u32 wanted_entry(const Sequence& sequence, unsigned page) {
+  if (page == pages) return sandbox_table.address() | sequence.directory_rights;
+  return (base + frame_of_page[page] * page_bytes) | sequence.rights[page];
+}
+
+constexpr u32 words_offset = word_frame * page_bytes;
+
+}  // namespace
+
+void make() {
+  map_kernel();
+  enable_paging();
+  make_templates();
+}
+
+void prepare(const Sequence& sequence) {
+  put(sequence.code_offset, sequence.code, sequence.code_length);
+  put(words_offset, sequence.words, sizeof sequence.words);
+  for (unsigned page = 0; page < pages; ++page) {
+    const u32 entry = wanted_entry(sequence, page);
+    if (sandbox_table.entries[page] != entry) sandbox_table.entries[page] = entry;
+  }
+  directory.entries[sandbox_slot] = wanted_entry(sequence, pages);
+  set_cr3(directory.address());
+}
+
+void look() {
+  for (unsigned page = 0; page < pages; ++page) entries[page] = sandbox_table.entries[page];
+  directory_entry = directory.entries[sandbox_slot];
+}
+
+u32 take(u32 address) {
+  const u32 value = memory_at(address);
+  const u32 page = (address - base) / page_bytes;
+  if (address < base || page >= pages) return value;
+  const u32 frame = frame_of_page[page];
+  put(frame * page_bytes + address % page_bytes, bytes_of(expected[frame]) + address % page_bytes,
+      4);
+  return value;
+}
+
+u32 changed_bits(const Sequence& sequence, unsigned page) {
+  return (page == pages ? directory_entry : entries[page]) ^ wanted_entry(sequence, page);
+}
+
+void changed_words(Visit visit) {
+  for (u32 frame = 0; frame < frames; ++frame) {
+    if (!written(frame)) continue;
+    const u32* now = reinterpret_cast<const u32*>(frame_bytes(frame));
+    const u32* before = reinterpret_cast<const u32*>(bytes_of(expected[frame]));
+    const u32* from = now;
+    u32 count = pages_of_a_table;
+    while (count) {
+      bool same;
+      asm volatile("repe cmpsl" : "+S"(now), "+D"(before), "+c"(count), "=@cce"(same) : : "memory");
+      if (same) break;
+      visit(base + frame * page_bytes + static_cast<u32>(now - 1 - from) * 4, now[-1]);
+    }
+  }
+}
+
+void restore(const Sequence& sequence) {
+  for (u32 frame = 0; frame < frames; ++frame)
+    if (written(frame)) copy_page(frame_bytes(frame), bytes_of(pristine[frame]));
+  put_back(sequence.code_offset, sequence.code_length);
+  put_back(words_offset, sizeof sequence.words);
+}
+
+}  // namespace sandbox::memory

@@ -1,0 +1,21 @@
+// Descriptors, gates, tasks and control registers of a sequence, and the exception that ends it.
+#pragma once
+
+#include "sequence.hpp"
+
+namespace sandbox::processor {
+
+// Once.
+void make();
+void prepare(const Sequence& sequence);
+// After enter_sequence: the kernel's own tables and registers, so that the rest may run.
+void regain();
+// Completes the state from the exception's frame, or from the task that it interrupted.
+void look(State& state);
+// A descriptor as the sequence wanted it and as it is now; index counts the random ones of the GDT,
+// then those of the LDT.
+inline constexpr unsigned descriptors = random_descriptors + ldt_descriptors;
+u64 descriptor_before(const Sequence& sequence, unsigned index);
+u64 descriptor_after(unsigned index);
+
+}  // namespace sandbox::processor

@@ -1,0 +1,154 @@
+"""Random operands: ModRM bytes, immediates, prefixes, and what the registers hold.
+
+EBX, ESP, EBP, ESI and EDI point into the sandbox and are seldom overwritten; EAX, ECX and EDX hold
+data. So most memory operands hit something, and some do not.
+"""
+
+import dataclasses
+
+from . import flags
+from .sequence import BASE, Instruction
+
+EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
+DATA = (EAX, ECX, EDX)
+POINTERS = (EBX, EBP, ESI, EDI)
+ES, CS, SS, DS, FS, GS = range(6)
+OVERRIDE = (0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65)
+INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+@dataclasses.dataclass
+class Profile:
+    """What the machines at hand do as the manual says."""
+
+    limits: bool = False  # the bare machine checks segment limits
+    alignment: bool = False  # it raises #AC
+    strict: bool = False  # and the rest that QEMU's TCG is lax in (docs/testing.md)
+    exact_user: bool = False  # SGDT and its kin in user code show the guest's values
+
+
+class Encoder:
+    """Emits instructions and keeps what the generator must know about the state."""
+
+    def __init__(self, rng, ring, profile):
+        self.rng, self.ring, self.profile = rng, ring, profile
+        self.out = []
+        self.pending = []  # branches whose target is not there yet: (index, instructions to go)
+        self.risky = set()  # segments that memory operands leave alone
+        self.undefined = 0
+        self.kind = "random"
+        self.sixteen = False
+
+    def value(self):
+        choice = self.rng.random()
+        if choice < 0.5:
+            return self.rng.choice(INTERESTING)
+        if choice < 0.7:
+            return self.rng.randrange(256)
+        if choice < 0.8:
+            return self.address()
+        return self.rng.getrandbits(32)
+
+    def address(self):
+        """In a data page, now and then near its end."""
+        page = self.rng.choice((2, 2, 3, 6, 9))
+        if self.rng.random() < 0.25:
+            return BASE + page * 0x1000 + 0x1000 - self.rng.randrange(16)
+        return BASE + page * 0x1000 + self.rng.randrange(0x40, 0xF00)
+
+    def emit(self, code, **how):
+        instruction = Instruction(bytes(code), self.kind, **how)
+        change = flags.effect(instruction.code)
+        if change.reads & self.undefined:
+            self._append(Instruction(bytes((0x3C, self.rng.randrange(256))), self.kind))
+        self._append(instruction)
+        return len(self.out) - 1
+
+    def _append(self, instruction):
+        change = flags.effect(instruction.code)
+        self.undefined = self.undefined & ~change.defines | change.undefined
+        self.out.append(instruction)
+
+    def branch(self, code, size, **how):
+        """A forward branch over a few of the instructions to come."""
+        index = self.emit(code, target=len(self.out) + 1, size=size, **how)
+        self.pending.append((index, self.rng.randrange(1, 4)))
+
+    def settle(self, final=False):
+        """Called after each step: branches that have gone far enough get their target."""
+        left = []
+        for index, steps in self.pending:
+            if final or steps == 0:
+                self.out[index] = dataclasses.replace(self.out[index], target=len(self.out))
+            else:
+                left.append((index, steps - 1))
+        if len(left) != len(self.pending) or left:
+            # Along the branch other flags may be undefined.
+            self.undefined = flags.undefined_before(self.out)[-1] if self.out else 0
+        self.pending = left
+
+    def register(self):
+        return self.rng.choice(DATA) if self.rng.random() < 0.93 else self.rng.randrange(8)
+
+    def byte_register(self):
+        return self.rng.choice((0, 1, 2, 4, 5, 6) if self.rng.random() < 0.95 else (3, 7))
+
+    def source(self):
+        return self.rng.randrange(8)
+
+    def memory(self, reg, write=True, segment=None):
+        """(prefixes, ModRM and what follows) of a memory operand; reg is the ModRM's own field."""
+        rng = self.rng
+        form = rng.random()
+        prefixes, default = b"", DS
+        if form < 0.45:
+            pointer = rng.choice(POINTERS)
+            default = SS if pointer == EBP else DS
+            displacement = rng.randrange(-64, 64) & 0xFF
+            tail = bytes((0x40 | reg << 3 | pointer, displacement))
+        elif form < 0.6:
+            tail = bytes((0x05 | reg << 3,)) + self.address().to_bytes(4, "little")
+        elif form < 0.75:
+            default = SS
+            tail = bytes((0x44 | reg << 3, 0x24, rng.randrange(-48, 48) & 0xFF))
+        elif form < 0.85:
+            pointer, index = rng.choice(POINTERS), rng.choice(DATA)
+            default = SS if pointer == EBP else DS
+            sib = rng.randrange(4) << 6 | index << 3 | pointer
+            tail = bytes((0x44 | reg << 3, sib, rng.randrange(256)))
+        elif form < 0.9:
+            tail = bytes((rng.choice((0x00, 0x80)) | reg << 3 | rng.choice(DATA),))
+            if tail[0] & 0x80:
+                tail += rng.getrandbits(32).to_bytes(4, "little")
+        elif form < 0.95:
+            sib = rng.randrange(4) << 6 | rng.choice(DATA) << 3 | 5
+            tail = bytes((0x04 | reg << 3, sib)) + self.address().to_bytes(4, "little")
+        else:
+            prefixes = b"\x67"
+            tail = bytes((0x06 | reg << 3,)) + rng.randrange(0x8000).to_bytes(2, "little")
+        return prefixes + self.segment(default, write, segment), tail
+
+    def segment(self, default, write, wanted=None):
+        """An override prefix, if one is wanted or the default is better left alone."""
+        rng = self.rng
+        usable = [s for s in range(6) if s not in self.risky and not (write and s == CS)]
+        if wanted is None and default in usable and rng.random() < 0.85:
+            return b""
+        choice = wanted if wanted is not None else rng.choice(usable or [CS])
+        return bytes((OVERRIDE[choice],))
+
+    def operand(self, reg, write=True, memory=0.55, byte=False):
+        """A register or memory operand."""
+        if self.rng.random() < memory:
+            return self.memory(reg, write)
+        rm = self.byte_register() if byte else (self.register() if write else self.source())
+        return b"", bytes((0xC0 | reg << 3 | rm,))
+
+    def size_prefix(self, chance=0.2):
+        return b"\x66" if self.rng.random() < chance else b""
+
+    def immediate(self, size):
+        return (self.value() & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+    def load(self, register, value):
+        self.emit(bytes((0xB8 + register,)) + (value & 0xFFFFFFFF).to_bytes(4, "little"))

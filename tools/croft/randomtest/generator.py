@@ -1,0 +1,125 @@
+"""Makes sequences: the state in which one starts, and its instructions."""
+
+import random
+
+from . import flags
+from .encoding import DS, Encoder, Profile
+from .instructions import CLASSES, LAST, USES_DATA_SEGMENT
+from .sequence import BASE, CODE_MAX, FULL_RIGHTS, GDT_COUNT, LDT_COUNT, PAGES, WORD_COUNT, Sequence
+
+ENDS = (b"\x0f\x0b", b"\xcc", b"\xcd\x80")
+
+
+def descriptor(rng, profile):
+    """A segment descriptor, now and then of another kind."""
+    kind = rng.random()
+    base = rng.choice((0, 0, 0, BASE, BASE + 0x2000, rng.getrandbits(32)))
+    limit, granularity = 0xFFFFF, 0xC
+    access = 0x10 | rng.choice((2, 3, 3, 3, 0, 1))
+    if kind < 0.3:
+        access = 0x18 | rng.choice((2, 3, 3, 0, 1)) | (4 if profile.strict and rng.random() < 0.2
+                                                       else 0) | 1
+        base = 0
+    elif kind < 0.36:
+        access = rng.choice((0x0, 0x2, 0x8, 0xA, 0xD))  # reserved types, LDT
+    if profile.limits:
+        if rng.random() < 0.4:
+            limit, granularity = rng.choice(((0xFFF, 4), (0x807, 0xC), (rng.getrandbits(20), 4)))
+        if access & 0x18 == 0x10 and rng.random() < 0.2:
+            access |= 4
+    access |= rng.choice((0, 3, 3, 3, rng.randrange(4))) << 5 | (0x80 if rng.random() < 0.93 else 0)
+    low = base << 16 & 0xFFFF0000 | limit & 0xFFFF
+    high = base & 0xFF000000 | granularity << 20 | limit & 0xF0000 | access << 8 | base >> 16 & 0xFF
+    return high << 32 | low
+
+
+def page_rights(rng, needed):
+    if rng.random() < 0.85:
+        return FULL_RIGHTS
+    rights = rng.choice((7, 3, 5, 1, 0, 7, 6)) | rng.choice((0, 0x20, 0x60)) | rng.choice((0, 0, 0x100))
+    return rights | needed
+
+
+def start_flags(rng, ring):
+    value = 2 | rng.getrandbits(32) & 0x2008D5
+    if rng.random() < 0.85:
+        value |= 0x200
+    if rng.random() < 0.08:
+        value |= 0x400
+    if rng.random() < 0.25:
+        value |= rng.randrange(4) << 12
+    if rng.random() < 0.05:
+        value |= 0x4000
+    if ring and rng.random() < 0.06:
+        value |= 0x100
+    return value
+
+
+def start_state(rng, profile, ring):
+    sequence = Sequence([], ring)
+    sequence.eflags = start_flags(rng, ring)
+    sequence.cr0 = 0x80000031 | (0x10000 if rng.random() < 0.75 else 0)
+    for bit, chance in ((2, 0.3), (4, 0.08), (8, 0.12)):
+        sequence.cr0 |= bit if rng.random() < chance else 0
+    sequence.cr4 = rng.choice((0, 0, 0x10, 0x80, 0x200, 0x290)) | (4 if rng.random() < 0.15 else 0)
+    sequence.gdt = [descriptor(rng, profile) for _ in range(GDT_COUNT)]
+    sequence.ldt = [descriptor(rng, profile) for _ in range(LDT_COUNT)]
+    user = 4 if ring == 3 else 0
+    code_needed = 1 | user if rng.random() < 0.95 else 0
+    for page in range(PAGES):
+        needed = code_needed if page < 2 else 0
+        sequence.rights[page] = page_rights(rng, needed)
+    if rng.random() < 0.04:
+        sequence.directory_rights = rng.choice((3, 5, 0x27, 7, 0x25))
+    sequence.words = [rng.getrandbits(32) if rng.random() < 0.7 else rng.randrange(16)
+                      for _ in range(WORD_COUNT)]
+    sequence.code_offset = rng.choice((0x100, 0x1000 - rng.randrange(1, 60), rng.randrange(0xE00)))
+    return sequence
+
+
+def start_registers(encoder, sequence):
+    rng = encoder.rng
+    sequence.general = [encoder.value(), encoder.value(), encoder.value(), encoder.address(), 0,
+                        encoder.address(), encoder.address(), encoder.address()]
+    stack = 0x4000 + rng.randrange(0x100, 0x1F00)
+    if rng.random() < 0.15:
+        stack = rng.choice((0x4000, 0x5000, 0x6000)) + rng.randrange(0, 24)
+    if rng.random() < 0.9:
+        stack &= ~3
+    sequence.general[4] = BASE + stack
+
+
+def generate(seed, number, profile=Profile()):
+    """The sequence of this number; the same for the same seed."""
+    rng = random.Random(f"{seed}/{number}")
+    ring = rng.choice((0, 0, 0, 3, 3, 3, 1, 2))
+    sequence = start_state(rng, profile, ring)
+    encoder = Encoder(rng, ring, profile)
+    start_registers(encoder, sequence)
+    names = list(CLASSES)
+    weights = [CLASSES[name][1] for name in names]
+    steps = rng.randrange(1, 14)
+    for _ in range(steps):
+        before = len(encoder.out)
+        encoder.kind = rng.choices(names, weights)[0]
+        if DS in encoder.risky and encoder.kind in USES_DATA_SEGMENT:
+            continue
+        CLASSES[encoder.kind][0](encoder)
+        if sum(one.length() for one in encoder.out) > CODE_MAX - 24:
+            del encoder.out[before:]
+            encoder.pending = [p for p in encoder.pending if p[0] < before]
+            break
+        encoder.settle()
+    encoder.undefined = flags.undefined_before(encoder.out)[-1] if encoder.out else 0
+    if rng.random() < 0.15:
+        encoder.kind = "any byte"
+        LAST["any byte"][0](encoder)
+    else:
+        encoder.kind = "end"
+        encoder.emit(rng.choice(ENDS))
+    encoder.settle(final=True)
+    limit = len(encoder.out)
+    sequence.instructions = [one if one.target is None or one.target <= limit else
+                             one.__class__(one.code, one.kind, limit, one.size, one.absolute, one.tail)
+                             for one in encoder.out]
+    return sequence

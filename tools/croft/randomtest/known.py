@@ -1,0 +1,165 @@
+"""Differences that are known and wanted: where QEMU's TCG departs from the manual, and where
+Undercroft does on purpose. docs/testing.md lists them with the manual's sections.
+
+A rule explains single fields of a line, under conditions as narrow as can be said; a difference is
+known if each of its fields is explained.
+"""
+
+import dataclasses
+
+from . import flags
+from .sequence import PAGES
+
+RF = 0x10000
+
+
+@dataclasses.dataclass
+class Case:
+    """One ending on both machines."""
+
+    sequence: object
+    culprit: object  # the instruction that ended it, None if unknown
+    got_culprit: object
+    expected: dict
+    got: dict
+
+    def number(self, name, side="expected"):
+        if name == "esp_before":
+            return int(self.expected.get("esp", format(self.sequence.general[4], "x")), 16)
+        return int(getattr(self, side).get(name, "0"), 16)
+
+    def vector(self):
+        return self.number("v")
+
+    def opcode(self, side="expected"):
+        culprit = self.culprit if side == "expected" else self.got_culprit
+        if culprit is None:
+            return None, 0
+        _, opcode, rest = flags.split(culprit.code)
+        return opcode, rest[0] >> 3 & 7 if rest else 0
+
+
+FAULTS = frozenset((0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19))
+
+
+def _resume_flag(case, field):
+    """RF is set in the flags that a fault saves (SDM volume 3, 17.3.1.1). TCG leaves it out."""
+    return (field == "flags" and case.vector() in FAULTS
+            and case.number("flags") | RF == case.number("flags", "got"))
+
+
+def writes_what_it_reads(opcode, register):
+    """Whether the instruction reads its memory operand before it writes it."""
+    if opcode < 0x40:
+        return opcode & 7 < 2 and opcode >> 3 != 7
+    if 0x80 <= opcode <= 0x83:
+        return register != 7
+    if opcode in (0xF6, 0xF7):
+        return register in (2, 3)
+    if opcode in (0xFE, 0xFF):
+        return register < 2
+    if opcode in (0x0FBA,):
+        return register > 4
+    return opcode in (0x63, 0x86, 0x87, 0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3, 0x0FA4, 0x0FA5, 0x0FAC, 0x0FAD,
+                      0x0FAB, 0x0FB3, 0x0FBB, 0x0FB0, 0x0FB1, 0x0FC0, 0x0FC1, 0x0FC7)
+
+
+def _read_first(case, field):
+    """A read-modify-write access that faults is a write (SDM volume 3, 4.7). TCG reads first: its
+    read faults, or sets A where the write is not allowed."""
+    if case.vector() not in (8, 14) or case.culprit is None or not writes_what_it_reads(*case.opcode()):
+        return False
+    if field.startswith("page"):
+        return field not in case.got and case.number(field) & ~0x60 == 0
+    return field == "e" and case.number("e") | 2 == case.number("e", "got")
+
+
+def _partial_frame(case, field):
+    """A frame whose push faults on its lower page: the manual does not say whether the words above
+    are written. TCG writes them, Undercroft does not."""
+    if case.vector() != 8 or not field.startswith("m"):
+        return False
+    return 0 < case.number("esp_before") - int(field[1:], 16) <= 12
+
+
+def _stopped_by_x87(case, field):
+    """Undercroft cannot interpret x87, MMX and SSE (docs/equivalence.md, What stops the guest)."""
+    return field == "run" and "an x87 or SSE instruction" in case.got["run"]
+
+
+def _stack_as_supervisor(case, field):
+    """A far call or return accesses the stack with the rights of its CPL. TCG does so as ring 0, and
+    goes on where user code meets a supervisor page."""
+    opcode, register = case.opcode("got")
+    far = opcode in (0x9A, 0xCA, 0xCB) or opcode == 0xFF and register == 3
+    return field != "run" and far and case.number("v", "got") == 14 and case.number("e", "got") & 4 != 0
+
+
+FAR = frozenset((0xEA, 0x9A, 0xCA, 0xCB, 0xCF))
+
+
+def _is_far(instruction):
+    _, opcode, rest = flags.split(instruction.code)
+    return opcode in FAR or opcode == 0xFF and rest and rest[0] >> 3 & 7 in (3, 5)
+
+
+def _not_accessed(case, field):
+    """A far transfer sets the accessed bits of what it loads (SDM volume 3, 3.4.5.1). TCG does not."""
+    return (field[0] == "d" and field[1:].isalnum() and field not in case.expected
+            and case.got[field] == "100" and any(map(_is_far, case.sequence.instructions)))
+
+
+def _table_in_parts(case, field):
+    """SGDT and SIDT whose operand crosses into a page that faults: TCG has written the first page."""
+    opcode, register = case.opcode()
+    return (case.vector() in (8, 14) and opcode == 0x0F01 and register < 2
+            and (field[0] == "m" or field.startswith("page")) and field not in case.got)
+
+
+def _enable_and_step(case, field):
+    """STI holds back interrupts, not the single step (SDM volume 3, 6.8.3). TCG holds back both."""
+    return field != "run" and case.number("v", "got") == 1 and case.opcode("got")[0] == 0xFB
+
+
+def _time(case, field):
+    """RDTSC that is stepped over shows the time."""
+    return case.vector() == 1 and case.opcode()[0] == 0x0F31 and field in ("eax", "edx")
+
+
+def _all_registers_order(case, field):
+    """PUSHA pushes EAX first. TCG begins at the other end, and its fault is elsewhere."""
+    return case.vector() in (8, 14) and case.opcode()[0] == 0x60 and (
+        field == "cr2" or field[0] == "m" or field.startswith("page"))
+
+
+def _directory_first(case, field):
+    """A stands for a translation that was used (SDM volume 3, 4.8). TCG sets it in the directory
+    before it looks at the rights."""
+    return (field == f"page{PAGES:x}" and case.vector() in (8, 14)
+            and case.expected.get(field) == "20" and field not in case.got)
+
+
+RULES = {
+    "TCG: A in the directory before rights": _directory_first,
+    "TCG: RF in the flags of a fault": _resume_flag,
+    "TCG: read-modify-write reads first": _read_first,
+    "TCG: order of PUSHA": _all_registers_order,
+    "partial frame of a double fault": _partial_frame,
+    "Undercroft: x87 is not interpreted": _stopped_by_x87,
+    "TCG: far calls and returns use the stack as ring 0": _stack_as_supervisor,
+    "TCG: far transfers set no accessed bit": _not_accessed,
+    "TCG: STI holds the single step back": _enable_and_step,
+    "TCG: SGDT and SIDT write in parts": _table_in_parts,
+    "time": _time,
+}
+
+
+def explain(case, fields):
+    """The names of the rules that explain all of the fields; None if one is left over."""
+    used = set()
+    for field in fields:
+        rule = next((name for name, applies in RULES.items() if applies(case, field)), None)
+        if rule is None:
+            return None
+        used.add(rule)
+    return used

@@ -1,0 +1,94 @@
+"""Runs sequences on one machine: a boot of the test kernel for many of them, and again behind one
+that ended it."""
+
+import dataclasses
+import pathlib
+import selectors
+import subprocess
+import time
+
+from .. import paths
+from ..machine import BASE
+
+KERNEL = paths.BUILD / "random" / "random.elf"
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """How the kernel is booted. options None: on the bare machine."""
+
+    name: str
+    options: str = None
+    quiet: float = 8  # seconds without a line after which it is taken to hang
+
+    def command(self, module):
+        words = [*BASE, "-monitor", "none", "-serial", "stdio"]
+        if self.options is None:
+            return [*words, "-m", "64", "-kernel", str(KERNEL), "-initrd", str(module)]
+        return [*words, "-m", "256", "-kernel", str(paths.IMAGE), "-append",
+                f"mem=64M {self.options}".strip(), "-initrd", f"{KERNEL},{module}"]
+
+
+BARE = Machine("bare")
+HOSTED = {"translate": Machine("translate", "", 20),
+          "interpret": Machine("interpret", "engine=interpret", 40)}
+
+
+def _lines(machine, module, on_line):
+    """Boots once; (exit status or None if it hung, the text that is no transcript)."""
+    other = []
+    with subprocess.Popen(machine.command(module), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as process:
+        waiting = selectors.DefaultSelector()
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        rest, last = b"", time.monotonic()
+        while True:
+            if not waiting.select(1):
+                if time.monotonic() - last > machine.quiet:
+                    process.kill()
+                    return None, "\n".join(other)
+                continue
+            piece = process.stdout.read1(65536)
+            if not piece:
+                break
+            last = time.monotonic()
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                text = line.decode(errors="replace").rstrip("\r")
+                if not on_line(text):
+                    other.append(text)
+        return process.wait(), "\n".join(other)
+
+
+def run(machine, sequences, folder):
+    """{index: line, or "! why" for one that ended the kernel}. `folder` takes the module."""
+    results = {}
+    first = 0
+
+    def on_line(text):
+        words = text.split()
+        if len(words) > 2 and words[0] == "|" and words[2].startswith("v="):
+            results[int(words[1], 16)] = text[2:]
+            return True
+        return False
+
+    module = pathlib.Path(folder) / f"{machine.name}.sequences"
+    while first < len(sequences):
+        module.write_bytes(b"".join(sequence.pack(first + index)
+                                    for index, sequence in enumerate(sequences[first:])))
+        status, text = _lines(machine, module, on_line)
+        done = max(results, default=-1) + 1
+        if done >= len(sequences):
+            break
+        results[done] = "! " + _why(status, text)
+        first = done + 1
+    return results
+
+
+def _why(status, text):
+    if status is None:
+        return "hangs"
+    telling = [line for line in text.splitlines()
+               if any(word in line for word in ("stopped", "panic", "PANIC", "triple", "halted",
+                                                "unexpected", "FAILED", "reset"))]
+    return f"status {status}: {'; '.join(telling)[:300]}"

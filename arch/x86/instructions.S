@@ -59,6 +59,18 @@ function read_msr
   mov 4(%esp), %ecx
   rdmsr
   ret
+function read_msr_or_zero
+  mov 4(%esp), %ecx
+8:
+  rdmsr
+  ret
+9:
+  xor %eax, %eax
+  xor %edx, %edx
+  ret
+  .pushsection .fixup_table, "a"
+  .long 8b, 9b
+  .popsection
 function write_msr
   mov 4(%esp), %ecx
   mov 8(%esp), %eax

@@ -18,6 +18,7 @@ std::uint64_t read_time_stamp();
 // result: eax, ebx, ecx, edx.
 void read_cpuid(std::uint32_t leaf, std::uint32_t subleaf, std::uint32_t* result);
 std::uint64_t read_msr(std::uint32_t index);
+std::uint64_t read_msr_or_zero(std::uint32_t index);  // 0 where there is no such register
 void write_msr(std::uint32_t index, std::uint32_t low, std::uint32_t high);
 
 std::uint32_t read_cr0();

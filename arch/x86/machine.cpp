@@ -24,6 +24,12 @@ constexpr std::uint32_t leaf1_edx_fxsr = 1u << 24;
 constexpr std::uint32_t leaf1_edx_sse = 1u << 25;
 constexpr std::uint32_t leaf7_ecx_umip = 1u << 2;
 
+// CPUID that faults above ring 0 (SDM volume 3, 17.19 "CPUID faulting"; volume 4, table 2-2).
+constexpr std::uint32_t msr_platform_info = 0xce;
+constexpr std::uint32_t platform_info_cpuid_faulting = 1u << 31;
+constexpr std::uint32_t msr_misc_features_enables = 0x140;
+constexpr std::uint32_t enable_cpuid_faulting = 1u << 0;
+
 }  // namespace
 
 Machine& machine() { return the_machine; }
@@ -51,7 +57,6 @@ void Machine::initialise() {
 
 void Machine::initialise_processor() {
   write_cr0(cr0_ = fixed_cr0);
-  write_cr4(cr4_ = 0);
   const CpuidLeaf highest = cpuid(0, 0);
   const CpuidLeaf features = cpuid(1, 0);
   if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
@@ -59,7 +64,11 @@ void Machine::initialise_processor() {
   if (features.edx & leaf1_edx_fxsr) cr4_offered_ |= cr4::os_fxsr;
   if (features.edx & leaf1_edx_sse) cr4_offered_ |= cr4::os_simd_exceptions;
   if (highest.eax >= 7 && (cpuid(7, 0).ecx & leaf7_ecx_umip)) {
-    cr4_offered_ |= cr4::user_mode_instruction_prevention;
+    cr4_fixed_ = cr4::user_mode_instruction_prevention;
+  }
+  write_cr4(cr4_ = cr4_fixed_);
+  if (read_msr_or_zero(msr_platform_info) & platform_info_cpuid_faulting) {
+    write_msr(msr_misc_features_enables, enable_cpuid_faulting, 0);
   }
   // SYSENTER raises #GP(0) while the selector is null (SDM volume 2, SYSENTER).
   if (features.edx & leaf1_edx_sep) write_msr(msr_sysenter_cs, 0, 0);
@@ -95,7 +104,8 @@ void Machine::move_window(HostLinear base) {
 // Control register writes are slow; most calls change nothing.
 void Machine::set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) {
   const std::uint32_t new_cr0 = fixed_cr0 | (guest_cr0 & guest_cr0_bits);
-  const std::uint32_t new_cr4 = (cr4_ & cr4::page_global_enable) | (guest_cr4 & cr4_offered_);
+  const std::uint32_t new_cr4 =
+      cr4_fixed_ | (cr4_ & cr4::page_global_enable) | (guest_cr4 & cr4_offered_);
   if (new_cr0 != cr0_) write_cr0(new_cr0);
   if (new_cr4 != cr4_) write_cr4(new_cr4);
   cr0_ = new_cr0;

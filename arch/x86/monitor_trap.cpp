@@ -58,10 +58,12 @@ namespace {
 bool fix_up(MonitorFrame& frame, std::uint32_t fault_address) {
   for (const Fixup* fixup = fixup_table; fixup != fixup_table_end; ++fixup) {
     if (fixup->fault != frame.eip) continue;
-    const bool is_page_fault = frame.vector == page_fault;
-    nexus_context->vector = is_page_fault ? page_fault : trap_entry_failed;
-    nexus_context->error_code = frame.error_code;
-    nexus_context->fault_address = fault_address;
+    if (nexus_context) {  // before the first guest only a register can have been missing
+      const bool is_page_fault = frame.vector == page_fault;
+      nexus_context->vector = is_page_fault ? page_fault : trap_entry_failed;
+      nexus_context->error_code = frame.error_code;
+      nexus_context->fault_address = fault_address;
+    }
     frame.eip = fixup->resume;
     return true;
   }

@@ -54,10 +54,10 @@ def test_bare_machines_agree(name):
 
 @pytest.mark.hosted
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", transcripts.NAMES)
+@pytest.mark.parametrize("name", test_guests.TWINS)
 def test_twin(name, options):
     _, expected, bare_text = bare(name, WORDS)
     assert expected[-1:] == [f"| {name}: passed"], bare_text
-    status, transcript, text = run(name, WORDS, "--monitor", options)
+    status, transcript, text = run(name, WORDS, "--monitor", test_guests.with_needed(name, options))
     transcripts.assert_equal(expected, transcript, "Bochs", text)
     assert status == PASSED, text

@@ -74,9 +74,9 @@ RunEnd Monitor::run(const Vcpu& start) {
 
 // Direct execution is for CPL 3 and V86 mode, the cache for CPL 0 in flat 32-bit segments with
 // nothing unusual in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt
-// shadow, and everything while a breakpoint is armed.
+// shadow, and everything while a breakpoint is armed or A20 is masked.
 Monitor::Engine Monitor::engine() {
-  if (!vcpu_.protected_mode()) return Engine::interpret;
+  if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
   if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;

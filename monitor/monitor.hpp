@@ -157,6 +157,7 @@ class Monitor final : private Environment,
   void note_code_slot(GuestLinear);
   void flush_code(CodeFlush);
   bool drop_code(GuestPhysical, unsigned bytes);
+  void a20_changed();
   void refresh_descriptors();
   void forget_descriptors();
   void check_descriptor_pages();

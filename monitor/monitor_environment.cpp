@@ -12,6 +12,16 @@ std::uint32_t Monitor::port_read(std::uint16_t port, unsigned size) {
 void Monitor::port_write(std::uint16_t port, std::uint32_t value, unsigned size) {
   attention_ = true;
   vm_.pc.port_write(port, value, size);
+  if (vm_.pc.a20_enabled() == vcpu_.a20_masked) a20_changed();
+}
+
+// While bit 20 is masked, everything is interpreted: shadow tables and translations are made for
+// addresses with all their bits.
+void Monitor::a20_changed() {
+  vcpu_.a20_masked = !vm_.pc.a20_enabled();
+  use_address_space();
+  flush_code(CodeFlush::paging_mode);
+  forget_descriptors();
 }
 
 CpuidLeaf Monitor::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
@@ -56,6 +66,7 @@ void Monitor::page_root_loaded(const Vcpu&) {
 }
 
 std::optional<PagePointers> Monitor::page_pointers(std::uint32_t cr3) {
+  if (vcpu_.a20_masked) return read_page_pointers(cr3, MaskedReader<GuestMemory>{vm_.memory});
   return read_page_pointers(cr3, vm_.memory);
 }
 

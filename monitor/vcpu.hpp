@@ -130,6 +130,8 @@ struct Vcpu {
 
   InterruptShadow interrupt_shadow = InterruptShadow::none;
   bool halted = false;  // after HLT, until an interrupt is delivered
+  // The A20M# pin: bit 20 of every physical address is 0 (SDM volume 3, 8.7.13.4).
+  bool a20_masked = false;
 
   constexpr std::uint32_t& operator[](Register r) { return general[static_cast<unsigned>(r)]; }
   constexpr std::uint32_t operator[](Register r) const { return general[static_cast<unsigned>(r)]; }

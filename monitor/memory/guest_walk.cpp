@@ -5,6 +5,7 @@ namespace undercroft {
 Paging paging_of(const Vcpu& vcpu) {
   Paging paging;
   paging.root = GuestPhysical(vcpu.cr3).page();
+  paging.a20_masked = vcpu.a20_masked;
   if (!vcpu.paging()) return paging;
   if (vcpu.cr4 & cr4::physical_address_extension) {
     paging.mode = PagingMode::pae;

@@ -23,6 +23,7 @@ struct Paging {
   PagingMode mode = PagingMode::none;
   GuestPhysical root{};  // page directory; PAE: pointer table, read at CR3 load only
   std::array<std::uint64_t, 4> pdptes{};  // PAE, as latched at CR3 load
+  bool a20_masked = false;                // see Vcpu
 };
 Paging paging_of(const Vcpu&);
 
@@ -72,6 +73,19 @@ struct Walk {
 template <class Reader>
 concept EntryReader = requires(Reader& reader, GuestPhysical address) {
   { reader.read_entry(address) } -> std::same_as<std::uint32_t>;
+};
+
+// With the A20 line low: see Vcpu.
+constexpr GuestPhysical without_a20(GuestPhysical address) {
+  return GuestPhysical(address.value() & ~(1u << 20));
+}
+
+template <EntryReader Reader>
+struct MaskedReader {
+  Reader& reader;
+  constexpr std::uint32_t read_entry(GuestPhysical address) {
+    return reader.read_entry(without_a20(address));
+  }
 };
 
 template <EntryReader Reader>
@@ -210,24 +224,41 @@ constexpr Walk pae(const Paging& paging, GuestLinear linear, Reader& reader) {
   return leaf(walk, WalkLevel::table, table, page_size, linear);
 }
 
+// By the tables, as if physical addresses had all their bits.
+template <EntryReader Reader>
+constexpr Walk by_tables(const Paging& paging, GuestLinear linear, Reader& reader) {
+  switch (paging.mode) {
+    case PagingMode::none: {
+      Walk walk = starting_walk();
+      walk.dirty = true;
+      walk.address = GuestPhysical(linear.value());
+      return ended(walk, WalkResult::mapped, WalkLevel::no_tables);
+    }
+    case PagingMode::two_level:
+    case PagingMode::two_level_large:
+      return two_level(paging, linear, reader);
+    case PagingMode::pae:
+      return pae(paging, linear, reader);
+  }
+  return {};
+}
+
+template <EntryReader Reader>
+constexpr Walk masked(const Paging& paging, GuestLinear linear, Reader& reader) {
+  MaskedReader<Reader> without{reader};
+  Walk walk = by_tables(paging, linear, without);
+  walk.address = without_a20(walk.address);
+  for (EntryRead& entry : walk.entries) entry.address = without_a20(entry.address);
+  return walk;
+}
+
 }  // namespace walk_detail
 
 template <EntryReader Reader>
 constexpr Walk walk_guest(const Paging& paging, GuestLinear linear, Reader&& reader) {
-  switch (paging.mode) {
-    case PagingMode::none: {
-      Walk walk = walk_detail::starting_walk();
-      walk.dirty = true;
-      walk.address = GuestPhysical(linear.value());
-      return walk_detail::ended(walk, WalkResult::mapped, WalkLevel::no_tables);
-    }
-    case PagingMode::two_level:
-    case PagingMode::two_level_large:
-      return walk_detail::two_level(paging, linear, reader);
-    case PagingMode::pae:
-      return walk_detail::pae(paging, linear, reader);
-  }
-  return {};
+  if (paging.a20_masked) [[unlikely]]
+    return walk_detail::masked(paging, linear, reader);
+  return walk_detail::by_tables(paging, linear, reader);
 }
 
 }  // namespace undercroft

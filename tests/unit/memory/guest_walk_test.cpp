@@ -262,3 +262,21 @@ TEST(GuestWalk, PagingOfTheVirtualCpu) {
   vcpu.cr4 = 0;
   EXPECT_EQ(paging_of(vcpu).mode, PagingMode::two_level);
 }
+
+// Tables and page all in the second megabyte: with the A20 line low they are those of the first.
+TEST(GuestWalk, A20MasksEveryPhysicalAddress) {
+  Paging paging{PagingMode::two_level, GuestPhysical(0x101000), {}};
+  for (const bool masked : {false, true}) {
+    paging.a20_masked = masked;
+    const std::uint32_t bit = masked ? 0 : 0x100000;
+    FakeTables tables;
+    tables.words[bit | directory_at] = 0x102007;
+    tables.words[bit | table_at] = 0x7754007;
+    const Walk walk = walk_guest(paging, linear, tables);
+    EXPECT_EQ(walk.address, GuestPhysical(0x7654abc | bit));
+    EXPECT_EQ(walk.entries[0].address, GuestPhysical(bit | directory_at));
+    EXPECT_EQ(walk.entries[1].address, GuestPhysical(bit | table_at));
+  }
+  EXPECT_EQ(walk_guest(Paging{.a20_masked = true}, GuestLinear(0xfff00123), FakeTables{}).address,
+            GuestPhysical(0xffe00123));
+}

@@ -20,6 +20,7 @@ constexpr std::uint32_t guest_cr0_bits =
 // CPUID leaf 1 and 7 feature bits (SDM volume 2, CPUID).
 constexpr std::uint32_t leaf1_edx_tsc = 1u << 4;
 constexpr std::uint32_t leaf1_edx_sep = 1u << 11;
+constexpr std::uint32_t leaf1_edx_pge = 1u << 13;
 constexpr std::uint32_t leaf1_edx_fxsr = 1u << 24;
 constexpr std::uint32_t leaf1_edx_sse = 1u << 25;
 constexpr std::uint32_t leaf7_ecx_umip = 1u << 2;
@@ -60,6 +61,7 @@ void Machine::initialise_processor() {
   const CpuidLeaf highest = cpuid(0, 0);
   const CpuidLeaf features = cpuid(1, 0);
   if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
+  if (features.edx & leaf1_edx_pge) write_cr4(cr4_ = cr4::page_global_enable);
   cr4_offered_ = cr4::time_stamp_disable;
   if (features.edx & leaf1_edx_fxsr) cr4_offered_ |= cr4::os_fxsr;
   if (features.edx & leaf1_edx_sse) cr4_offered_ |= cr4::os_simd_exceptions;

@@ -42,6 +42,7 @@ void ShadowPaging::use(const Paging& paging, bool write_protect) {
   paging_ = paging;
   write_protect_ = write_protect;
   current_ = {};
+  space_changed_ = true;
 }
 
 HostPhysical ShadowPaging::root(View view) {
@@ -115,6 +116,7 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   const ShadowEntryId id(child, linear.value() >> 12 & 0x3ff);
   std::uint32_t value = frame.frame.page().value() | base_rights;
   if (may_write) value |= page_bit::writable;
+  if (same_in_both_views(walk)) value |= page_bit::global;
   if (frame.watchers.has(Watcher::translated_code)) {
     value |= code_mark;
     tables_[child].has_code = true;
@@ -133,8 +135,17 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
 void ShadowPaging::load(View view) {
   const HostPhysical directory = root(view);
   loaded_ = current_[static_cast<unsigned>(view)];
-  flush_due_ = false;
   processor_.load_root(directory);
+  // Also for a guest's load of the value that CR3 had: all that the guest may not have marked as
+  // global has to go, and what it has may go.
+  if (flush_due_ || space_changed_) processor_.flush_all();
+  flush_due_ = space_changed_ = false;
+}
+
+// With CR0.WP clear, the kernel may write what the user may not. Without paging there is hardly
+// anything to share.
+bool ShadowPaging::same_in_both_views(const Walk& walk) const {
+  return walk.user && write_protect_ && paging_.mode != PagingMode::none;
 }
 
 bool ShadowPaging::allows(GuestLinear linear, View view, bool write) {

@@ -119,7 +119,9 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   // A guest's page table or directory has been written.
   void written(GuestPhysical, unsigned bytes) override;
 
-  // Makes the processor use the root of the view; flushes its TLB.
+  // Makes the processor use the root of the view. What the views share, user pages with CR0.WP set,
+  // stays in its TLB, unless the address space is another since the last load or entries were taken
+  // away.
   void load(View);
   // Entries were taken away since that the TLB may still hold: load is due again.
   bool flush_due() const { return flush_due_; }
@@ -182,6 +184,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   void carry_write(unsigned table, unsigned first, unsigned last);
   bool still_stands(ShadowEntryId);
   ShadowKey child_key(GuestLinear, const Walk&, View, bool dirty) const;
+  bool same_in_both_views(const Walk&) const;
   void link(unsigned directory, unsigned index, unsigned child, std::uint32_t rights);
   void clear(ShadowEntryId);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
@@ -219,6 +222,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   Paging paging_{};
   bool write_protect_ = false;
   bool flush_due_ = false;
+  bool space_changed_ = false;  // since the last load
   AlsoWatched also_watched_{no_frame, no_frame, no_frame};
   std::array<unsigned, 2> current_{};  // root by view; 0: not looked up yet
   unsigned loaded_ = 0;

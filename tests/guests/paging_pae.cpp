@@ -155,13 +155,13 @@ void reset_window() {
   flush();
 }
 
-// From MAXPHYADDR on, in each entry: 36, but Bochs has 40 in every processor.
-unsigned first_reserved() { return exact ? 40 : 36; }
+// From bit 40 on, in each entry: Bochs has that many bits of physical address in every processor.
+constexpr unsigned first_reserved = 40;
 
 void reserved_bits() {
   reset_window();
   print("reserved in PTE:");
-  for (unsigned bit = first_reserved(); bit < 64; ++bit) {
+  for (unsigned bit = first_reserved; bit < 64; ++bit) {
     test_table.entries[0] = frame_a.address() | all_rights | u64{1} << bit;
     flush();
     put(' ');
@@ -170,7 +170,7 @@ void reserved_bits() {
   line();
   test_table.entries[0] = frame_a.address() | all_rights;
   print("in PDE:");
-  for (unsigned bit = first_reserved(); bit < 64; ++bit) {
+  for (unsigned bit = first_reserved; bit < 64; ++bit) {
     window_entry() = test_table.address() | all_rights | u64{1} << bit;
     flush();
     put(' ');
@@ -179,7 +179,7 @@ void reserved_bits() {
   line();
   print("in a large PDE:");
   for (unsigned bit = 13; bit < 64; ++bit) {
-    if (bit == 21) bit = first_reserved();
+    if (bit == 21) bit = first_reserved;
     large_entry() = large_frame | large | all_rights | u64{1} << bit;
     flush();
     put(' ');
@@ -285,7 +285,7 @@ void latched_pointers() {
   flush();
   line("loaded: ", hex(memory_at(0x80000010)));
   for (unsigned bit = 1; bit < 64; ++bit) {
-    if (bit == 36) bit = first_reserved();
+    if (bit == 36) bit = first_reserved;
     other_pointers.entries[3] = test_directory.address() | present | u64{1} << bit;
     const Trap trap = attempt([] { set_cr3(other_pointers.address()); });
     set_cr3(pointers.address());

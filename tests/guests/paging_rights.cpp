@@ -99,7 +99,7 @@ Page ring_stack;
 struct Case {
   const char* name;
   const char* code;
-  bool modifies;  // TCG leaves W out of the error code where the page is not present
+  bool modifies;  // TCG leaves W out of the error code, unless the page can be read
 };
 const Case cases[] = {
     {"read", r_read, false},      {"write", r_write, false},
@@ -152,7 +152,7 @@ void put_outcome(const Trap& trap, bool modifies) {
   if (trap.frame.vector == 0x80) {
     print(" .", mark(test_table.entries[0]), mark(test_table.entries[1]));
   } else if (trap.frame.vector == 14) {
-    const bool hidden = modifies && !exact && !(trap.frame.error & present);
+    const bool hidden = modifies && !exact;
     print(" ", hidden ? trap.frame.error & ~2u : trap.frame.error, '@', hex(trap.cr2 - window, 4));
   } else {
     print(" v", trap.frame.vector);

@@ -289,6 +289,48 @@ TEST_F(Shadow, LoadGivesTheProcessorTheRootOfTheView) {
   EXPECT_NE(shadow.root(View::kernel), shadow.root(View::user));
 }
 
+TEST_F(Shadow, WhatTheViewsShareIsGlobal) {
+  const auto is_global = [&](View view) {
+    const std::uint32_t upper = word(shadow.root(view), linear.value() >> 22);
+    return (word(HostPhysical(upper & ~page_mask), 5) & page_bit::global) != 0;
+  };
+  map_page(P | W | U | A, P | W | U | A | D);
+  for (const View view : views) {
+    ASSERT_TRUE(access(linear, view, true));
+    EXPECT_TRUE(is_global(view));
+  }
+  set_table(5, page.value() | P | W | A | D);  // the kernel's
+  ASSERT_TRUE(access(linear, View::kernel, true));
+  EXPECT_FALSE(is_global(View::kernel));
+  map_page(P | W | U | A, P | W | U | A | D);
+  use(directory, false);
+  ASSERT_TRUE(access(linear, View::kernel, true));
+  EXPECT_FALSE(is_global(View::kernel)) << "the kernel may write what the user may not";
+  paging = {};
+  shadow.use(paging, true);
+  ASSERT_TRUE(shadow.fill(linear, walk(linear), View::kernel, true));
+  EXPECT_FALSE(is_global(View::kernel));
+}
+
+TEST_F(Shadow, GlobalEntriesOutliveOnlyTheWayBetweenTheViews) {
+  const auto flushes_everything = [&](View view) {
+    const unsigned before = processor.full_flushes;
+    shadow.load(view);
+    return processor.full_flushes != before;
+  };
+  map_page(P | W | U | A, P | W | U | A | D);
+  EXPECT_TRUE(flushes_everything(View::kernel)) << "another address space";
+  EXPECT_FALSE(flushes_everything(View::user));
+  EXPECT_FALSE(flushes_everything(View::kernel));
+  ASSERT_TRUE(access(linear, View::user, true));
+  EXPECT_FALSE(flushes_everything(View::user));
+  set_table(5, 0);
+  EXPECT_TRUE(flushes_everything(View::user)) << "an entry was taken away";
+  use(directory);
+  EXPECT_TRUE(flushes_everything(View::user)) << "the guest has loaded CR3 with the same value";
+  EXPECT_FALSE(flushes_everything(View::kernel));
+}
+
 TEST_F(Shadow, TheWindowStandsInEveryRootAndMoves) {
   std::vector<HostPhysical> roots[2];
   for (const GuestPhysical root : {directory, other_directory}) {

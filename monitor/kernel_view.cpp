@@ -324,9 +324,26 @@ Monitor::SlotEntries Monitor::slot_entries(GuestLinear base) const {
   return entries;
 }
 
+// A kernel that isolates its page tables has little of itself in the address spaces of user code
+// and runs a few instructions there, on its way in and out. They are interpreted, and the cache
+// keeps what it will find again behind the next load of CR3.
+void Monitor::compare_code_slots() {
+  code_patience_ = 0;
+  for (unsigned i = 0; i < code_slot_count_; ++i) {
+    if (slot_entries(code_slots_[i].base) != code_slots_[i].entries) code_patience_ = most_patience;
+  }
+}
+
+// Asked before each entry into the cache.
+bool Monitor::cache_is_current() {
+  if (code_patience_ != 0 && --code_patience_ == 0) check_code_slots();
+  return code_patience_ == 0;
+}
+
 // After a switch of address space: where translated code came from must still be there.
 void Monitor::check_code_slots() {
   code_suspect_ = false;
+  code_patience_ = 0;
   for (unsigned i = 0; i < code_slot_count_; ++i) {
     const GuestLinear base = code_slots_[i].base;
     const SlotEntries now = slot_entries(base);

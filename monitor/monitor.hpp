@@ -154,6 +154,8 @@ class Monitor final : private Environment,
   void enter_view(View);
   void use_address_space();
   void check_code_slots();
+  void compare_code_slots();
+  bool cache_is_current();
   void note_code_slot(GuestLinear);
   void flush_code(CodeFlush);
   bool drop_code(GuestPhysical, unsigned bytes);
@@ -265,6 +267,10 @@ class Monitor final : private Environment,
   SlotEntries slot_entries(GuestLinear base) const;
   std::array<CodeSlot, 32> code_slots_{};
   unsigned code_slot_count_ = 0;
+  // Set by a load of CR3 that found other entries: instructions of the kernel that are interpreted
+  // before the cache gives up what is not there.
+  static constexpr unsigned most_patience = 64;
+  unsigned code_patience_ = 0;
   bool code_suspect_ = false;  // one of them may have changed since check_code_slots looked
   // The pages of the guest's GDT and LDT, and where they were when the images were made.
   struct TablePage {

@@ -61,7 +61,7 @@ void Monitor::paging_changed(const Vcpu&) {
 
 void Monitor::page_root_loaded(const Vcpu&) {
   use_address_space();
-  check_code_slots();
+  compare_code_slots();
   check_descriptor_pages();
 }
 

@@ -8,7 +8,7 @@ from conftest import faults_in
 
 pytestmark = pytest.mark.long
 
-FORKS = ("n=0; i=0; while [ $i -lt 50 ]; do /bin/true && n=$((n+1)); i=$((i+1)); done; echo $n")
+FORKS = "n=0; i=0; while [ $i -lt 50 ]; do /bin/true && n=$((n+1)); i=$((i+1)); done; echo $n"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,13 @@ def test_memory_survives_forks_and_copies(pae_shell):
         "cmp /tmp/data /tmp/copy && seq 1 1000 | grep 7 | sort -rn | head -n 2 | tr '\\n' ' '",
         timeout=300)
     assert (output.split(), status) == (["997", "987"], 0)
+
+
+def test_page_table_isolation(croft):
+    result = croft.execute(f"dmesg | grep isolation; {FORKS}", "linux-pae", "--append", "pti=on")
+    assert result.returncode == 0, result.stderr
+    assert "page tables isolation: enabled" in result.stdout
+    assert result.stdout.split()[-1] == "50"
 
 
 def test_kernel_has_nothing_to_complain_of(pae_shell):

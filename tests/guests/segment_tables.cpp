@@ -82,7 +82,9 @@ t_ask:       mov ring_arguments, %esi
 1:           verr %si
              jnz 1f
              or $4, %eax
-1:           int $0x80
+// LAR leaves bits 16 to 19 undefined (SDM volume 2).
+1:           and $0xfff0ffff, %ebx
+             int $0x80
 t_far_call:  lcall *ring_arguments
              int $0x80
 t_far_target: mov %cs, %eax

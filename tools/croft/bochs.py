@@ -27,12 +27,13 @@ FAILED = 1
 END = re.compile(r"undercroft ends: ([0-9a-f]{2})$", re.MULTILINE)
 SHUTDOWN = "Shutdown port: shutdown requested"
 
-# Nobody looks at the display: rfb without waiting for a viewer. The clock starts at 2020-01-01.
+# Nobody looks at the display: rfb without waiting for a viewer. SeaBIOS would not run the video
+# firmware here, and text memory would be missing. The clock starts at 2020-01-01.
 CONFIGURATION = """\
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
-romimage: file=/usr/share/seabios/bios.bin, options=fastboot
-vgaromimage: file=/usr/share/seabios/vgabios-isavga.bin
+romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
@@ -206,7 +207,7 @@ def main():
                 options.log.open("wb", buffering=0) as copy:
             return _run(options, pathlib.Path(folder), copy)
     except FileNotFoundError as error:
-        print(f"bochs.py: {error} (packages bochs, bochsbios, vgabios, bochs-term)",
+        print(f"bochs.py: {error} (packages bochs, bochs-term, bochsbios, vgabios)",
               file=sys.stderr)
         return FAILED
 

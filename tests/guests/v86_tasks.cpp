@@ -309,6 +309,7 @@ void program() {
   word_at(0x21 * 4) = static_cast<u16>(offset(w_handler_21));
   word_at(0x21 * 4 + 2) = code_base >> 4;
   task = {};
+  for (u32 i = 0; i < 0x18; i += 4) memory_at(data_base + i) = 0;
   const TrapFrame& f = run(w_program);
   line("program ends at ", hex(f.cs & 0xffff, 4), ":+", hex(f.eip - offset(w_program), 3), " eax ",
        hex(f.eax), " esi ", hex(f.esi), " sp ", hex(f.esp, 4), " di ", hex(f.edi, 4));

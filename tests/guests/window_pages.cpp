@@ -23,6 +23,8 @@ struct Access {
   void (*run)(u32 address);
   // Reads, then writes: not every machine says in the error code that it would have written.
   bool modifies = false;
+  // Reads two words, the machines in different orders.
+  bool either_first = false;
 };
 alignas(64) u8 scratch[512];
 u32 here() { return reinterpret_cast<u32>(scratch); }
@@ -79,7 +81,7 @@ const Access accesses[] = {
     {"bound", [](u32 a) { asm volatile("bound %%eax, (%0)" : : "r"(a), "a"(0)); }},
     {"lgdt", [](u32 a) { asm volatile("lgdt (%0)" : : "r"(a)); }},
     {"sidt", [](u32 a) { asm volatile("sidt (%0)" : : "r"(a) : "memory"); }},
-    {"les", [](u32 a) { asm volatile("les (%0), %%eax" : : "r"(a) : "eax"); }},
+    {"les", [](u32 a) { asm volatile("les (%0), %%eax" : : "r"(a) : "eax"); }, false, true},
     {"fld", [](u32 a) { asm volatile("flds (%0)" : : "r"(a)); }},
     {"fld of 80 bits, far", [](u32 a) { asm volatile("fldt 0x600000(%0)" : : "r"(a - 0x600000)); }},
     {"fstp", [](u32 a) { asm volatile("fld1; fstpl (%0)" : : "r"(a) : "memory"); }},
@@ -103,6 +105,7 @@ void each_access(u32 slot, bool tell) {
       const u32 address = slot + place;
       Trap trap = attempt([&] { access.run(address); });
       if (access.modifies) trap.frame.error &= ~2u;
+      if (access.either_first && trap.cr2 == address + 4) trap.cr2 = address;
       if (tell && place == places[0]) line(access.name, ": ", trap);
       sum = sum * 31 + trap.frame.vector;
       if (trap.frame.vector == 14) {

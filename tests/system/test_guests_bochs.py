@@ -17,7 +17,7 @@ from conftest import CROFT
 pytestmark = pytest.mark.long
 
 WORDS = "limits exact"
-OPTIONS = ["", "engine=interpret", "window=hop:20"]
+OPTIONS = ["guard=exact", "engine=interpret", "window=hop:20 guard=exact"]
 PASSED = 0x20
 SWITCHED_OFF = 0  # what Bochs says of a bare kernel that ended
 SECONDS = 300

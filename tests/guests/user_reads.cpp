@@ -59,6 +59,7 @@ r_cpuid:    mov %esi, %eax
 r_lar:      xor %eax, %eax
             lar %si, %eax
             setz %bl
+            and $0xfff0ffff, %eax  # bits 16 to 19 are undefined (SDM volume 2)
             xor %edx, %edx
             lsl %si, %edx
             setz %bh

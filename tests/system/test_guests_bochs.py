@@ -42,8 +42,8 @@ def comparable(name, transcript):
 
 
 @functools.cache
-def bare(name, words):
-    return run(name, words, "--bare")
+def bare(name, words, *options):
+    return run(name, words, "--bare", *options)
 
 
 @pytest.mark.parametrize("name", transcripts.NAMES)
@@ -60,8 +60,17 @@ def test_bare_machines_agree(name):
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", test_guests.TWINS)
 def test_twin(name, options):
-    _, expected, bare_text = bare(name, WORDS)
+    check_twin(name, WORDS, "--monitor", test_guests.with_needed(name, options))
+
+
+def check_twin(name, words, *options, processor=()):
+    _, expected, bare_text = bare(name, words, *processor)
     assert expected[-1:] == [f"| {name}: passed"], bare_text
-    status, transcript, text = run(name, WORDS, "--monitor", test_guests.with_needed(name, options))
+    status, transcript, text = run(name, words, *options, *processor)
     transcripts.assert_equal(comparable(name, expected), comparable(name, transcript), "Bochs", text)
     assert status == PASSED, text
+
+
+@pytest.mark.hosted
+def test_user_code_reads_the_guests_tables_where_the_processor_has_umip():
+    check_twin("user_reads", "tables", processor=("--bochs-cpu", "corei7_icelake_u"))

@@ -20,15 +20,18 @@ def lines_of(text):
     return [line for line in re.split(r"[\r\n]+", text) if line.startswith("| ")]
 
 
-def assert_equal(expected, got, what, text):
-    """Fails with the difference and `text`, the whole output of the run that gave `got`.
-
-    Counts for `what` in any case.
-    """
+def differences(expected, got, what):
+    """(a unified diff, those of its lines that tell of a difference); counts both for `what`."""
     diff = list(difflib.unified_diff(expected, got, "expected", "got", n=1, lineterm=""))
-    changed = sum(line[0] in "+-" for line in diff[2:])
+    changed = [line for line in diff[2:] if line[0] in "+-"]
     compared[what] += len(expected)
-    differing[what] += changed
+    differing[what] += len(changed)
+    return diff, changed
+
+
+def assert_equal(expected, got, what, text):
+    """Fails with the difference and `text`, the whole output of the run that gave `got`."""
+    diff, changed = differences(expected, got, what)
     assert not changed, "\n".join(diff) + f"\n\nthe whole output:\n{text}"
 
 

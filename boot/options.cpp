@@ -66,6 +66,12 @@ Problem set_withdraw(Options& options, std::string_view value) {
   return set_number(value.substr(6), false, options.withdraw_every);
 }
 
+Problem set_check(Options& options, std::string_view value) {
+  if (value != "frames") return "has no such value";
+  options.check_frames = true;
+  return nullptr;
+}
+
 template <class Choice>
 Problem choose(std::string_view value, std::string_view first, Choice first_value,
                std::string_view second, Choice second_value, Choice& out) {
@@ -108,6 +114,8 @@ constexpr Row rows[] = {
        return choose(v, "panic", SelfTestKind::panic, "overflow", SelfTestKind::overflow,
                      o.selftest);
      }},
+    {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
+    {"check", set_check},
     {"log", [](Options& o, std::string_view v) { return set_number(v, false, o.log); }},
 };
 

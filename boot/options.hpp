@@ -31,6 +31,8 @@ struct Options {
   MemoryPolicy memory = MemoryPolicy::eager;   // memory=eager|lazy
   std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
+  std::uint32_t watchdog = 0;                  // watchdog=SECONDS without an interrupt; 0: off
+  bool check_frames = false;                   // check=frames
   std::uint32_t log = 0;                       // log=N: 0 quiet, more is more
   SelfTestKind selftest = SelfTestKind::none;  // selftest[=panic|overflow]
 };

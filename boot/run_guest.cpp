@@ -6,9 +6,11 @@
 #include "arch/x86/host_calendar.hpp"
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine_exit.hpp"
+#include "arch/x86/panic.hpp"
 #include "guest_loader/guest_loader.hpp"
 #include "monitor/inspect/autopsy.hpp"
 #include "monitor/inspect/format.hpp"
+#include "monitor/inspect/frame_check.hpp"
 #include "monitor/inspect/statistics.hpp"
 #include "monitor/memory/guest_ram.hpp"
 #include "monitor/monitor.hpp"
@@ -53,6 +55,9 @@ class MachineInput final : public HostInput {
   explicit MachineInput(x86::Machine& machine) : machine_(machine) {}
   bool read_serial(std::uint8_t& byte) override { return machine_.serial().read(byte); }
   bool read_keyboard(std::uint8_t& code) override { return machine_.keyboard().read(code); }
+  bool read_command(std::uint8_t& letter) override {
+    return machine_.serial().read_command(letter);
+  }
 
  private:
   x86::Machine& machine_;
@@ -84,6 +89,7 @@ constinit Place<FramePool> pool_place;
 constinit Place<Pc> pc_place;
 constinit Place<Vm> vm_place;
 constinit Place<Monitor> monitor_place;
+constinit Place<FrameCheck> check_place;
 constinit Place<std::array<std::optional<MachineBytes>, BootInformation::max_modules>> bytes_place;
 
 [[noreturn]] void refuse(Console& out, std::string_view what, std::string_view reason) {
@@ -160,6 +166,11 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
   return loaded.value().vcpu;
 }
 
+std::span<const std::byte> read_only_image() {
+  const auto* const begin = reinterpret_cast<const std::byte*>(window::image_start);
+  return {begin, x86::image_read_only_end};
+}
+
 [[noreturn]] void finish(Console& out, Monitor& monitor, const RunEnd& end) {
   print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
   switch (end.kind) {
@@ -211,15 +222,24 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
 
   MachineInput input(machine);
   const MonitorOptions monitor_options{
-      options.engine == Engine::interpret, options.window_hop,
+      options.engine == Engine::interpret,
+      options.window_hop,
       options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats,
-      options.withdraw_every, options.guard == Guard::exact};
-  const Monitor::Foundation foundation{machine, machine.timer(), input,
-                                       vm,      nullptr,         x86::physical_of_offset(0)};
+      options.withdraw_every,
+      options.guard == Guard::exact,
+      options.watchdog};
+  const Monitor::Foundation foundation{
+      machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
+  FrameCheck* const check =
+      options.check_frames ? &check_place.make(slots, pool, read_only_image()) : nullptr;
   const RunEnd end = monitor.run(start);
   print_withdrawals(machine, vm.withdrawal.counts());
+  if (check && !check->passes(machine, monitor.audit_shadow())) {
+    print_autopsy(machine, monitor, end);
+    x86::panic("check=frames: something was written that nobody may write");
+  }
   finish(machine, monitor, end);
 }
 

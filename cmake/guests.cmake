@@ -33,3 +33,6 @@ endforeach()
 # The random tester's kernel; its sequences come as a boot module.
 file(GLOB random_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/random/kernel/*.cpp)
 guest_kernel(random random ${random_sources} tests/random/kernel/entry.S)
+# The hostile kernel is one of all its files, and has no twin.
+file(GLOB hostile_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/hostile/*.cpp)
+guest_kernel(hostile hostile ${hostile_sources})

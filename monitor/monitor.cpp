@@ -21,6 +21,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
     : processor_(f.processor),
       clock_(f.clock),
       input_(f.input),
+      console_(f.console),
       vm_(f.vm),
       options_(options),
       linear_(vcpu_, f.vm.memory, options.absent),
@@ -100,6 +101,7 @@ void Monitor::service() {
     const std::uint64_t now = clock_.now();
     vm_.pc.advance(now);
     take_host_input();
+    watch_the_guest(now);
     const PcRequest request = vm_.pc.request();
     switch (request.kind) {
       case PcRequest::Kind::none:
@@ -144,6 +146,7 @@ void Monitor::host_interrupt(std::uint32_t vector) {
 void Monitor::take_host_input() {
   std::uint8_t byte;
   while (vm_.pc.can_take_serial_input() && input_.read_serial(byte)) vm_.pc.serial_input(byte);
+  while (input_.read_command(byte)) obey(static_cast<char>(byte));
   while (vm_.pc.can_take_keyboard_input() && input_.read_keyboard(byte)) {
     vm_.pc.keyboard_input(byte);
   }
@@ -163,6 +166,8 @@ void Monitor::wait_while_halted() {
   vcpu_.interrupt_shadow = InterruptShadow::none;
   while (!vm_.pc.interrupt_pending()) {
     const std::uint64_t now = clock_.now();
+    watch_the_guest(now);
+    if (end_) return;
     arm_alarm(now);
     ++statistics_.idle;
     processor_.wait_for_interrupt();

@@ -36,8 +36,9 @@ struct MonitorOptions {
   std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
   AbsentMemory absent = AbsentMemory::floats;
   std::uint32_t withdraw_every =
-      0;                     // rounds of the loop between two sweeps for cold frames; 0: none
-  bool guard_exact = false;  // guard=exact
+      0;                       // rounds of the loop between two sweeps for cold frames; 0: none
+  bool guard_exact = false;    // guard=exact
+  std::uint32_t watchdog = 0;  // seconds without an interrupt of the guest's; 0: any number
 };
 
 // Why a guest's run ended.
@@ -61,8 +62,9 @@ class Monitor final : private Environment,
     Clock& clock;
     HostInput& input;
     Vm& vm;
-    const std::byte* window;    // where window offsets are readable
-    HostPhysical window_image;  // machine address of window offset 0
+    const std::byte* window;     // where window offsets are readable
+    HostPhysical window_image;   // machine address of window offset 0
+    Console* console = nullptr;  // where commands are answered
   };
 
   Monitor(const Foundation&, const MonitorOptions&);
@@ -71,6 +73,7 @@ class Monitor final : private Environment,
   RunEnd run(const Vcpu& start);
 
   const Vcpu& vcpu() const { return vcpu_; }
+  ShadowPaging::Audit audit_shadow() { return shadow_.audit(); }
   GuestLinearMemory& linear_memory() { return linear_; }
   const GuestLinearMemory& linear_memory() const { return linear_; }
   // The last traps, newest last.
@@ -90,6 +93,8 @@ class Monitor final : private Environment,
   void deliver_pending_interrupt();
   void wait_while_halted();
   void take_host_input();
+  void obey(char command);
+  void watch_the_guest(std::uint64_t now);
   void arm_alarm(std::uint64_t now);
   void host_interrupt(std::uint32_t vector);
   void end_run(RunEnd::Kind, const char* reason = "");
@@ -215,6 +220,7 @@ class Monitor final : private Environment,
   Processor& processor_;
   Clock& clock_;
   HostInput& input_;
+  Console* console_;
   Vm& vm_;
   MonitorOptions options_;
 
@@ -245,6 +251,8 @@ class Monitor final : private Environment,
   bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;
   std::uint32_t sweep_countdown_ = 0;
+  std::uint64_t last_interrupt_ = 0;      // when the guest took one, for the watchdog
+  std::uint64_t interrupts_counted_ = 0;  // how many there had been by then
   unsigned hops_ = 0;
   unsigned poll_countdown_ =
       0;  // interpreted instructions until the host's interrupts get a chance

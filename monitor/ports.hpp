@@ -32,6 +32,11 @@ class HostInput {
  public:
   virtual bool read_serial(std::uint8_t& byte) = 0;
   virtual bool read_keyboard(std::uint8_t& scan_code) = 0;
+  // What somebody typed for the monitor, not for the guest.
+  virtual bool read_command(std::uint8_t& letter) {
+    static_cast<void>(letter);
+    return false;
+  }
 
  protected:
   ~HostInput() = default;

@@ -16,6 +16,7 @@ constexpr std::uint16_t line_status = base + 5;
 constexpr std::uint16_t scratch = base + 7;
 
 constexpr std::uint8_t data_ready = 0x01;
+constexpr std::uint8_t break_interrupt = 0x10;
 constexpr std::uint8_t transmitter_empty = 0x20;
 constexpr std::uint8_t transmitter_idle = 0x40;  // also where there is no chip
 // At 115200 baud a byte takes 87 us; a port read at least 0.5 us. A stuck chip loses text.
@@ -40,7 +41,7 @@ void Serial::initialise() {
 void Serial::put(std::uint8_t byte) {
   if (!present_) return;
   for (unsigned i = 0; i < patience; ++i) {
-    if (port_in_8(line_status) & transmitter_empty) break;
+    if (status() & transmitter_empty) break;
   }
   port_out_8(data, byte);
 }
@@ -54,12 +55,31 @@ void Serial::write(std::string_view text) {
 
 bool Serial::read(std::uint8_t& byte) { return received_.pop(byte); }
 
+bool Serial::read_command(std::uint8_t& byte) { return commands_.pop(byte); }
+
+// Reading the register forgets a BREAK, whoever reads it.
+std::uint8_t Serial::status() {
+  const std::uint8_t status = port_in_8(line_status);
+  break_seen_ = break_seen_ || (status & break_interrupt);
+  return status;
+}
+
+void Serial::receive(std::uint8_t byte) {
+  if (break_seen_) {
+    break_seen_ = false;
+    command_next_ = true;
+  } else if (command_next_) {
+    command_next_ = false;
+    commands_.push(byte);
+  } else {
+    received_.push(byte);
+  }
+}
+
 void Serial::handle_interrupt() {
   if (!present_) return;
   port_in_8(interrupt_identification);
-  for (unsigned i = 0; i < 64 && (port_in_8(line_status) & data_ready); ++i) {
-    received_.push(port_in_8(data));
-  }
+  for (unsigned i = 0; i < 64 && (status() & data_ready); ++i) receive(port_in_8(data));
 }
 
 void drain_serial() {

@@ -18,12 +18,20 @@ class Serial {
   void write(std::string_view text);
   // The next received byte, if there is one.
   bool read(std::uint8_t& byte);
+  // The next byte that was received right after a BREAK, if there is one; read leaves those out.
+  bool read_command(std::uint8_t& byte);
   // Takes what the chip has received.
   void handle_interrupt();
 
  private:
+  std::uint8_t status();
+  void receive(std::uint8_t byte);
+
   bool present_ = false;
+  bool break_seen_ = false;    // the byte of zero that stands for it is still to come
+  bool command_next_ = false;  // and has come
   ByteQueue received_;
+  ByteQueue commands_;
 };
 
 // Waits until the last byte has left the chip, before the machine is switched off.

@@ -59,6 +59,14 @@ void print_event(Console& out, const Event& event) {
 
 }  // namespace
 
+void print_state(Console& out, Monitor& monitor) {
+  const Vcpu& vcpu = monitor.vcpu();
+  print_registers(out, vcpu);
+  const GuestLinear at(vcpu[Segment::cs].base + vcpu.eip);
+  print_walk(out, monitor, at);
+  print_code(out, monitor, at);
+}
+
 void print_autopsy(Console& out, Monitor& monitor, const RunEnd& end) {
   const Vcpu& vcpu = monitor.vcpu();
   if (end.kind == RunEnd::Kind::triple_fault) {
@@ -74,10 +82,7 @@ void print_autopsy(Console& out, Monitor& monitor, const RunEnd& end) {
   } else {
     print(out, "undercroft: the guest was stopped: {}\n", end.reason);
   }
-  print_registers(out, vcpu);
-  const GuestLinear at(vcpu[Segment::cs].base + vcpu.eip);
-  print_walk(out, monitor, at);
-  print_code(out, monitor, at);
+  print_state(out, monitor);
   if (vcpu.cr2 != 0) print_walk(out, monitor, GuestLinear(vcpu.cr2));
   monitor.print_history(out);
 }

@@ -7,6 +7,9 @@
 
 namespace undercroft {
 
+// Registers, the page walk and the code where the guest stands.
+void print_state(Console&, Monitor&);
+
 void print_autopsy(Console&, Monitor&, const RunEnd&);
 
 }  // namespace undercroft

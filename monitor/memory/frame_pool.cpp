@@ -19,6 +19,16 @@ constexpr std::uint32_t page_above(std::uint64_t address) {
 
 }  // namespace
 
+std::uint64_t page_checksum(std::uint32_t place, const std::byte* page) {
+  const auto* words = reinterpret_cast<const std::uint32_t*>(page);
+  std::uint64_t sum = place + 1;
+  for (unsigned i = 0; i < page_size / 4; ++i) {
+    sum = (sum ^ words[i]) * 0x100000001b3;
+    sum ^= sum >> 29;
+  }
+  return sum;
+}
+
 bool FramePool::reserve_range(HostPhysical start, std::uint64_t bytes) {
   if (bytes == 0) return true;
   if (reserved_count_ == reserved_.size()) return false;
@@ -52,7 +62,7 @@ bool FramePool::add_pages(std::uint32_t first, std::uint32_t end) {
   return true;
 }
 
-std::optional<HostPhysical> FramePool::allocate() {
+std::optional<HostPhysical> FramePool::take() {
   if (freed_ != 0) {
     const HostPhysical frame = HostPhysical::of_page(freed_);
     freed_ = slots_.map(frame).words()[0];
@@ -65,6 +75,12 @@ std::optional<HostPhysical> FramePool::allocate() {
   return HostPhysical::of_page(ranges_[current_].first++);
 }
 
+std::optional<HostPhysical> FramePool::allocate() {
+  const auto frame = take();
+  if (frame && checking_) sum_ -= sum_of(*frame);
+  return frame;
+}
+
 std::optional<HostPhysical> FramePool::allocate_zeroed() {
   const auto frame = allocate();
   if (frame) std::memset(slots_.map(*frame).bytes(), 0, page_size);
@@ -75,6 +91,30 @@ void FramePool::free(HostPhysical frame) {
   slots_.map(frame).words()[0] = freed_;
   freed_ = frame.page_number();
   ++free_frames_;
+  if (checking_) sum_ += sum_of(frame);
 }
+
+std::uint64_t FramePool::sum_of_free() const {
+  std::uint64_t sum = 0;
+  for (unsigned i = current_; i < range_count_; ++i) {
+    for (std::uint32_t page = ranges_[i].first; page < ranges_[i].end; ++page) {
+      sum += sum_of(HostPhysical::of_page(page));
+    }
+  }
+  std::uint32_t page = freed_, count = 0;
+  while (page != 0 && count++ < free_frames_) {  // a list that was written to may go in a circle
+    const auto frame = HostPhysical::of_page(page);
+    sum += sum_of(frame);
+    page = slots_.map(frame).words()[0];
+  }
+  return sum;
+}
+
+void FramePool::begin_check() {
+  checking_ = true;
+  sum_ = sum_of_free();
+}
+
+bool FramePool::check() const { return sum_of_free() == sum_; }
 
 }  // namespace undercroft

@@ -13,6 +13,9 @@
 
 namespace undercroft {
 
+// Depends on the place too, so that two frames that change places are noticed.
+std::uint64_t page_checksum(std::uint32_t place, const std::byte* page);
+
 class FramePool {
  public:
   explicit FramePool(MappingSlots& slots) : slots_(slots) {}
@@ -35,11 +38,21 @@ class FramePool {
 
   std::uint32_t free_frames() const { return free_frames_; }
 
+  // From now on free frames have a sum, kept up to date as they come and go; check says whether it
+  // still holds: nobody has written to a frame while it was free. Slow: reads each free frame.
+  void begin_check();
+  bool check() const;
+
  private:
   struct Range {
     std::uint32_t first = 0, end = 0;  // page numbers, half open
   };
   bool add_pages(std::uint32_t first, std::uint32_t end);
+  std::optional<HostPhysical> take();
+  std::uint64_t sum_of_free() const;
+  std::uint64_t sum_of(HostPhysical frame) const {
+    return page_checksum(frame.page_number(), slots_.map(frame).bytes());
+  }
 
   MappingSlots& slots_;
   std::array<Range, 32> reserved_{};
@@ -49,6 +62,8 @@ class FramePool {
   unsigned current_ = 0;     // the range that allocate takes from
   std::uint32_t freed_ = 0;  // page number of the first freed frame; 0 ends the list
   std::uint32_t free_frames_ = 0;
+  bool checking_ = false;
+  std::uint64_t sum_ = 0;  // of the free frames, if checking_
 };
 
 }  // namespace undercroft

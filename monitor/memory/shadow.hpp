@@ -133,6 +133,13 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
 
   const Counts& counts() const { return counts_; }
 
+  // Looks at every entry that a processor could walk: each must be the window's, a shadow table, or
+  // a frame that the guest has at that page, writable only if it is RAM that nobody watches. Slow.
+  struct Audit {
+    std::uint32_t entries = 0, wrong = 0;
+  };
+  Audit audit();
+
  private:
   struct Table {
     ShadowKey key;
@@ -189,6 +196,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   void clear(ShadowEntryId);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
   void unlink_child(ShadowEntryId);
+  bool is_right(ShadowEntryId, std::uint32_t entry);
 
   // PAE, in shadow_pae.cpp. A half of a pair is named by its table's number * 2 + which half.
   unsigned pae_child(GuestLinear, const Walk&, View, bool dirty);

@@ -6,8 +6,8 @@ import re
 import shlex
 import sys
 
-from . import (bochs, build, errors, execution, guests, image, lint, machine, packages, paths, progress,
-               suite)
+from . import (bochs, build, errors, execution, guests, hostile, image, lint, machine, packages, paths,
+               progress, suite)
 from .randomtest import command as randomtest
 from .errors import CroftError
 
@@ -145,9 +145,11 @@ def _parser():
                       help="only boot tests that pytest's -k WORDS selects")
     test.add_argument("--random", type=int, metavar="N",
                       help="instead: N random sequences, bare and hosted (docs/testing.md)")
-    test.add_argument("--seed", default="1", help="of --random (default 1)")
+    test.add_argument("--seed", default="1", help="of --random and --hostile (default 1)")
     test.add_argument("--engines", default="translate,interpret", metavar="NAMES",
                       help="of --random (default translate,interpret)")
+    test.add_argument("--hostile", type=float, metavar="MINUTES",
+                      help="instead: hostile guests for so long (docs/resource-control.md)")
     test.set_defaults(action=do_test)
 
     check = commands.add_parser("lint", help="check format and reading order",
@@ -252,6 +254,8 @@ def do_build(_options):
 def do_test(options):
     if options.random:
         return randomtest.run(options.random, options.seed, options.engines)
+    if options.hostile:
+        return hostile.run(options.hostile, int(options.seed))
     return suite.run(options.all, options.select)
 
 

@@ -55,6 +55,15 @@ TEST(Options, Withdraw) {
   EXPECT_EQ(refused("withdraw=every:"), "withdraw=every: is not a number that fits 32 bits");
 }
 
+TEST(Options, ResourceControl) {
+  EXPECT_EQ(parsed("").watchdog, 0u);
+  EXPECT_FALSE(parsed("").check_frames);
+  const Options options = parsed("watchdog=20 check=frames");
+  EXPECT_EQ(options.watchdog, 20u);
+  EXPECT_TRUE(options.check_frames);
+  EXPECT_EQ(refused("check=all"), "check=all has no such value");
+}
+
 TEST(Options, Choices) {
   const Options options =
       parsed("engine=interpret user=translate guard=exact memory=lazy absent=fault log=2 selftest");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 
 #include "tests/unit/fakes/machine_memory.hpp"
@@ -120,4 +121,58 @@ TEST(FramePool, SaysWhenItsTablesAreFull) {
   while (added < 1000 && pool.add_range(HostPhysical(0x200000 + added * 0x2000), 0x1000)) ++added;
   EXPECT_EQ(added, 64u);
   EXPECT_EQ(pool.free_frames(), 64u);
+}
+
+namespace {
+
+// Some frames from a range, some freed, some in use.
+struct CheckedPool : testing::Test {
+  CheckedPool() {
+    pool.add_range(HostPhysical(0x100000), 0x10000);
+    for (auto& frame : frames) frame = *pool.allocate();
+    pool.free(frames[1]);
+    pool.free(frames[2]);
+    pool.begin_check();
+  }
+  MachineMemory machine;
+  FramePool pool{machine.slots};
+  std::array<HostPhysical, 4> frames{};
+};
+
+}  // namespace
+
+TEST_F(CheckedPool, HoldsWhileFramesComeAndGo) {
+  EXPECT_TRUE(pool.check());
+  const HostPhysical freed = *pool.allocate(), other = *pool.allocate();
+  machine.set_word(freed + 8, 1);
+  machine.set_word(other, 2);
+  const HostPhysical fresh = *pool.allocate();
+  machine.set_word(fresh, 3);
+  machine.set_word(frames[0], 4);
+  EXPECT_TRUE(pool.check());
+  pool.free(fresh);
+  pool.free(frames[0]);
+  EXPECT_TRUE(pool.check());
+  while (pool.allocate()) {
+  }
+  EXPECT_TRUE(pool.check());
+}
+
+TEST_F(CheckedPool, FindsAWriteToAFreeFrame) {
+  for (const HostPhysical frame : {frames[1], frames[2], HostPhysical(0x10f000)}) {
+    const std::uint32_t before = machine.word(frame + 0xffc);
+    machine.set_word(frame + 0xffc, before ^ 0x8000);
+    EXPECT_FALSE(pool.check());
+    machine.set_word(frame + 0xffc, before);
+    EXPECT_TRUE(pool.check());
+  }
+  machine.set_word(frames[2], frames[0].page_number());  // the list itself
+  EXPECT_FALSE(pool.check());
+}
+
+TEST_F(CheckedPool, FindsAWriteAlsoWhenTheFrameIsInUseAgain) {
+  machine.set_word(frames[2] + 4, 77);
+  while (pool.allocate()) {
+  }
+  EXPECT_FALSE(pool.check());
 }

@@ -262,6 +262,27 @@ TEST_F(Shadow, AWatcherTakesWriteRightsEverywhere) {
   }
 }
 
+TEST_F(Shadow, TheAuditFindsWhatNobodyAllowed) {
+  map_page(P | W | U | A, P | W | U | A | D);
+  ASSERT_TRUE(access(linear, View::kernel, true));
+  ASSERT_TRUE(access(linear, View::user, true));
+  EXPECT_EQ(shadow.audit().entries, 6u);  // in each view the window, a table, a page
+  EXPECT_EQ(shadow.audit().wrong, 0u);
+  const HostPhysical root = shadow.root(View::kernel);
+  const HostPhysical upper = root + 4, lower = HostPhysical(word(root, 1) & ~page_mask) + 20,
+                     window = root + (processor.window.value() >> 22) * 4;
+  for (const HostPhysical place : {upper, lower, window}) {
+    const std::uint32_t before = guest.machine.word(place);
+    guest.machine.set_word(place, before ^ 0x5000);  // another frame
+    EXPECT_EQ(shadow.audit().wrong, 1u) << place.value();
+    guest.machine.set_word(place, before);
+  }
+  guest.table.watch(page, Watcher::debugger);  // without taking the right to write
+  EXPECT_EQ(shadow.audit().wrong, 2u);
+  shadow.write_protect(page);
+  EXPECT_EQ(shadow.audit().wrong, 0u);
+}
+
 TEST_F(Shadow, UnmapTakesAFrameFromEveryAddressSpace) {
   map_page(P | W | U | A, P | W | U | A | D);
   ASSERT_TRUE(access(linear, View::kernel, true));

@@ -34,6 +34,10 @@ class WatchedMemory final : public LinearMemory {
                           Privilege privilege) override {
     return memory_.fetch(address, out, privilege);
   }
+  bool is_code(GuestLinear address, std::span<const std::uint8_t> code,
+               Privilege privilege) override {
+    return memory_.is_code(address, code, privilege);
+  }
 
   // DR6 bits of the breakpoints met since the last call.
   std::uint32_t take_hits() {

@@ -82,7 +82,7 @@ Monitor::Engine Monitor::engine() {
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
   if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
   if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
-  if (!can_translate() || interprets_kernel()) return Engine::interpret;
+  if (interprets_kernel() || !can_translate()) return Engine::interpret;
   return cache_is_current() ? Engine::translate : Engine::interpret;
 }
 

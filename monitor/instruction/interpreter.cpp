@@ -259,13 +259,6 @@ StepOutcome Interpreter::step(Vcpu& vcpu) {
   return execute(vcpu, *instruction);
 }
 
-bool Interpreter::CodeBytes::same(const CodeBytes& other, unsigned length) const {
-  const auto low_bytes = [](unsigned count) { return ~std::uint64_t{0} >> (64 - 8 * count); };
-  const std::uint64_t first = words[0] ^ other.words[0];
-  if (length <= 8) return (first & low_bytes(length)) == 0;
-  return first == 0 && ((words[1] ^ other.words[1]) & low_bytes(length - 8)) == 0;
-}
-
 // The first attempt stays within the page, so that the next one is not touched (its accessed bit,
 // its fault) unless the instruction reaches into it. Every byte has to lie within the limit of CS.
 const Instruction* Interpreter::fetch_and_decode(const Vcpu& vcpu) {
@@ -276,22 +269,22 @@ const Instruction* Interpreter::fetch_and_decode(const Vcpu& vcpu) {
   const std::uint32_t left = cs.limit == ~0u ? ~0u : cs.limit - eip + 1;
   const unsigned allowed = left < longest_instruction ? left : longest_instruction;
   const GuestLinear address(cs.base + eip);
+  const bool is_32_bit = cs.is_32_bit();
+  Decoded& entry = cache_[address.value() % cached_instructions];
+  const unsigned length = entry.instruction.length;
+  if (length != 0 && length <= allowed && entry.is_32_bit == is_32_bit &&
+      memory_.is_code(address, std::span(entry.code).first(length), privilege)) [[likely]] {
+    return &entry.instruction;
+  }
+
   const unsigned in_page = page_size - address.page_offset();
   const unsigned at_first = in_page < allowed ? in_page : allowed;
-
-  CodeBytes code;
-  const std::span<std::uint8_t> bytes(code.bytes(), longest_instruction);
+  std::array<std::uint8_t, longest_instruction> code{};
+  const std::span<std::uint8_t> bytes(code);
   const Guarded<unsigned> fetched = memory_.fetch(address, bytes.first(at_first), privilege);
   if (!fetched.ok()) [[unlikely]]
     return fail(fetched.error());
   unsigned count = fetched.value();
-  const bool is_32_bit = cs.is_32_bit();
-  Decoded& entry = cache_[address.value() % cached_instructions];
-  const unsigned length = entry.instruction.length;
-  const bool hit = length != 0 && length <= count && entry.is_32_bit == is_32_bit &&
-                   entry.code.same(code, length);
-  if (hit) [[likely]]
-    return &entry.instruction;
 
   auto decoded = decode(std::span<const std::uint8_t>(bytes.first(count)), is_32_bit);
   if (!decoded.ok() && decoded.error() == DecodeError::truncated && count < allowed) {
@@ -302,7 +295,9 @@ const Instruction* Interpreter::fetch_and_decode(const Vcpu& vcpu) {
     decoded = decode(std::span<const std::uint8_t>(bytes.first(count)), is_32_bit);
   }
   if (decoded.ok()) {
-    entry = {code, is_32_bit, decoded.value()};
+    entry.code = code;
+    entry.is_32_bit = is_32_bit;
+    entry.instruction = decoded.value();
     return &entry.instruction;
   }
   // Truncated with nothing more allowed: cut off by the limit of CS.

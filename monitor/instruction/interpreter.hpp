@@ -59,18 +59,12 @@ class Interpreter {
  private:
   // 15 bytes are the most that an instruction can have (SDM volume 2, 2.3.11).
   static constexpr unsigned longest_instruction = 15;
-  // Instructions decoded before, by the low bits of their address. Their bytes are fetched and
-  // compared each time, so that nobody has to say when code changes.
+  // Instructions decoded before, by the low bits of their address. Their bytes are compared each
+  // time, so that nobody has to say when code changes.
   static constexpr unsigned cached_instructions = 1024;
 
-  struct CodeBytes {
-    std::array<std::uint64_t, 2> words{};  // little-endian, zero behind the last byte fetched
-
-    std::uint8_t* bytes() { return reinterpret_cast<std::uint8_t*>(words.data()); }
-    bool same(const CodeBytes& other, unsigned length) const;
-  };
   struct Decoded {
-    CodeBytes code{};
+    std::array<std::uint8_t, longest_instruction> code{};
     bool is_32_bit = false;
     Instruction instruction{};  // length 0: empty
   };

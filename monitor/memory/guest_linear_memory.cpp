@@ -222,4 +222,19 @@ Guarded<unsigned> GuestLinearMemory::fetch(GuestLinear address, std::span<std::u
   return fetched;
 }
 
+bool GuestLinearMemory::is_code(GuestLinear address, std::span<const std::uint8_t> code,
+                                Privilege privilege) {
+  if (code.size() > left_in_page(address)) return false;
+  const Cached* entry = cached(address, right(privilege, false));
+  if (!entry || !entry->direct_read) return false;
+  const auto frame = slots().map(entry->host);
+  const std::byte* there = frame.bytes() + address.page_offset();
+  const std::byte* here = std::as_bytes(code).data();
+  auto left = static_cast<unsigned>(code.size());
+  for (; left > 4; left -= 4, here += 4, there += 4) {
+    if (load_bytes(here, 4) != load_bytes(there, 4)) return false;
+  }
+  return load_bytes(here, left) == load_bytes(there, left);
+}
+
 }  // namespace undercroft

@@ -31,6 +31,7 @@ class GuestLinearMemory final : public LinearMemory {
   Guarded<std::uint32_t> read_to_modify(GuestLinear, unsigned size, Privilege) override;
   Guarded<Done> probe_write(GuestLinear, unsigned size, Privilege) override;
   Guarded<unsigned> fetch(GuestLinear, std::span<std::uint8_t> out, Privilege) override;
+  bool is_code(GuestLinear, std::span<const std::uint8_t>, Privilege) override;
 
   // Drop cached translations: all, or those of one page. Cheap. Due whenever the hardware's own TLB
   // would be, and when a watched page-table frame was written.

@@ -33,6 +33,10 @@ class LinearMemory {
   // fetched is at least 1; if the first byte's page faults, its exception is the error.
   virtual Guarded<unsigned> fetch(GuestLinear address, std::span<std::uint8_t> out, Privilege) = 0;
 
+  // Whether a fetch would give just these bytes and change nothing, if that can be told at a
+  // glance.
+  virtual bool is_code(GuestLinear, std::span<const std::uint8_t>, Privilege) { return false; }
+
  protected:
   ~LinearMemory() = default;
 };

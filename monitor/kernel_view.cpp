@@ -56,6 +56,7 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   if (const auto found = cache_.find(eip)) return found;
   std::array<std::uint8_t, longest_fetch> bytes;
   const GuestLinear linear(eip);
+  if (in_crowded_slot(linear) || in_crowded_slot(linear + longest_instruction)) return std::nullopt;
   const Walk walk = linear_.walk(linear);
   if (walk.mapped() && churning_.resting(walk.address.page_number())) return std::nullopt;
   const std::uint32_t in_page = page_size - (eip & page_mask);
@@ -79,6 +80,12 @@ Guarded<unsigned> Monitor::fetch_trace(GuestLinear linear, std::span<std::uint8_
   const auto first = decode(here, true);
   if (first || first.error() != DecodeError::truncated) return fetched;
   return linear_.fetch(linear, bytes.first(longest_instruction), Privilege::supervisor);
+}
+
+// Code that the window is in the way of: it has no shadow entries, so a change of its mapping would
+// not be known.
+bool Monitor::in_crowded_slot(GuestLinear linear) const {
+  return window_crowded_ && linear.value() >> 22 == processor_.window_base().value() >> 22;
 }
 
 // Makes every change of the page's content or mapping known; its guest page number. Empty: no

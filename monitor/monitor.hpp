@@ -105,7 +105,7 @@ class Monitor final : private Environment,
   void load_native_context(const Vcpu&, std::uint32_t address);
   void save_native_context(Vcpu&) const;
   bool can_translate() const;
-  bool interprets_kernel() const { return options_.interpret_kernel || window_crowded_; }
+  bool interprets_kernel() const { return options_.interpret_kernel; }
   void poll_interrupts(bool long_instruction);
   void enter_processor(View);
 
@@ -116,6 +116,7 @@ class Monitor final : private Environment,
   Guarded<unsigned> fetch_trace(GuestLinear, std::span<std::uint8_t> bytes, std::uint32_t in_page);
   std::optional<std::uint32_t> watch_code(GuestLinear);
   void show_code_mapping(GuestLinear, const Walk&);
+  bool in_crowded_slot(GuestLinear) const;
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
   void note_guard_base(unsigned segment);
@@ -261,6 +262,7 @@ class Monitor final : private Environment,
   static constexpr std::uint32_t no_table = ShadowPaging::no_frame;
   bool window_suspect_ = true;   // they may have changed since keep_window_clear looked
   bool window_crowded_ = false;  // the guest uses every slot
+  bool was_crowded_ = false;     // or has done so: code is guarded from then on
   // Page numbers: the directory, and the page table of each half; all of it without PAE.
   ShadowPaging::AlsoWatched window_tables_{no_table, no_table, no_table};
 

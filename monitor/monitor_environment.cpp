@@ -42,7 +42,7 @@ void Monitor::use_address_space() {
   linear_.flush();
   const Paging paging = paging_of(vcpu_);
   paging_mode_ = paging.mode;
-  cache_.set_guarded(options_.guard_exact || paging.mode == PagingMode::none);
+  cache_.set_guarded(options_.guard_exact || was_crowded_ || paging.mode == PagingMode::none);
   shadow_.use(paging, vcpu_.cr0 & cr0::write_protect);
   view_.reset();
   window_suspect_ = true;

@@ -106,11 +106,13 @@ void Monitor::keep_window_clear() {
   const unsigned slot = processor_.window_base().value() >> 22;
   const bool wanted = !slot_is_unmapped(slot) && slot_has_memory(slot);
   const bool crowded = wanted && !migrate_window();
-  if (crowded && !window_crowded_) {
-    ++statistics_.crowded;
-    flush_code(CodeFlush::no_free_slot);  // no chain may go on in the cache
-  }
+  if (crowded && !window_crowded_) ++statistics_.crowded;
   window_crowded_ = crowded;
+  if (crowded && !was_crowded_) {
+    was_crowded_ = true;
+    cache_.set_guarded(true);
+    flush_code(CodeFlush::no_free_slot);
+  }
   note_window_tables();
 }
 

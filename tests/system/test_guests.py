@@ -71,7 +71,7 @@ MISSING = {}
 DIRECT = {"user_reads"}
 TWINS = [name for name in NAMES if name not in DIRECT]
 # Equal with these options only; docs/equivalence.md says why.
-NEEDED = {"window_pages": "guard=exact"}
+NEEDED = {"slots": "guard=exact", "window_pages": "guard=exact"}
 
 
 def twins():
@@ -133,6 +133,14 @@ def test_twin_with_more_memory_than_the_machine_has():
                   str(FOLDER / "memory_probe.elf")], 240)
     compare(bare("memory_probe"), result)
     assert re.search(r"pool empty [1-9]", result[2]), result[2]
+
+
+@pytest.mark.long
+@pytest.mark.hosted
+@pytest.mark.parametrize("hop", [1, 7, 1000])
+@pytest.mark.parametrize("name", twins())
+def test_twin_while_the_window_hops(name, hop):
+    compare(bare(name), hosted(name, f"window=hop:{hop} guard=exact"))
 
 
 @pytest.mark.hosted

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <cstring>
 #include <memory>
 
 #include "monitor/monitor.hpp"
@@ -153,16 +154,27 @@ TEST_F(Window, DeviceMemoryDrivesItAway) {
   EXPECT_EQ(processor.window_moves, (std::vector<HostLinear>{HostLinear(1022u << 22)}));
 }
 
-// Kernel code does not run on the processor while the window's pages may hide the guest's.
-TEST_F(Window, WithoutAFreeSlotTheKernelIsInterpreted) {
-  for (unsigned slot = 1; slot < 1024; ++slot) set_slot(slot, full_table | present);
-  unsigned entries = 0;
-  processor.guest = [&](GuestContext&) { ++entries; };
-  const Monitor::Foundation foundation{processor, clock, input, vm, window, image};
-  const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
-  EXPECT_EQ(monitor->run(vcpu).kind, RunEnd::Kind::exit);
-  EXPECT_EQ(entries, 0u);
-  EXPECT_EQ(monitor->statistics().crowded, 1u);
+// MOV EAX, [4000h], which is copied as it is while a slot is free, and has a guard before it when
+// the window's pages may hide the guest's.
+TEST_F(Window, WithoutAFreeSlotKernelCodeIsGuarded) {
+  const std::uint8_t code_bytes[] = {0xa1, 0x00, 0x40, 0x00, 0x00, 0xe6, 0xf4};
+  for (unsigned i = 0; i < sizeof code_bytes; ++i) {
+    vm.memory.write(GuestPhysical(code + i), code_bytes[i], 1);
+  }
+  for (const unsigned first_taken : {2u, 1u}) {
+    for (unsigned slot = first_taken; slot < 1024; ++slot) set_slot(slot, full_table | present);
+    bool copied = false;
+    processor.guest = [&](GuestContext& context) {
+      copied = std::memcmp(window + context.eip, code_bytes, 5) == 0;
+      context.vector = 13;  // the interpreter runs the instruction, then OUT
+      context.error_code = 0;
+    };
+    const Monitor::Foundation foundation{processor, clock, input, vm, window, image};
+    const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
+    monitor->run(vcpu);
+    EXPECT_EQ(copied, first_taken == 2);
+    EXPECT_EQ(monitor->statistics().crowded, first_taken == 2 ? 0u : 1u);
+  }
 }
 
 // MOV [page directory], EAX in the interpreter's hands; then the slot is in use before what

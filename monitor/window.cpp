@@ -3,7 +3,7 @@
 //
 // Accesses to the window's supervisor pages fault and are seen there; those to its user pages in
 // the kernel view do not. So the window has to be out of the way before kernel code runs, and where
-// it cannot be, kernel code is interpreted.
+// it cannot be, kernel code is guarded.
 #include "monitor.hpp"
 #include "window_layout.hpp"
 
@@ -52,6 +52,7 @@ bool Monitor::migrate_window_below(unsigned start) {
 // window=hop:N. A few slots by turns: an emulator that translates, such as QEMU, begins anew with
 // the monitor's code at each place it has not met yet, which takes longer than all the rest.
 void Monitor::hop_window() {
+  if (window_crowded_) return;  // until the directory changes
   constexpr unsigned places = 8;
   const bool again = ++hops_ % places == 0;
   if (again ? migrate_window_below(0) : migrate_window()) note_window_tables();

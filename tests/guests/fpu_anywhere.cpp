@@ -209,8 +209,24 @@ void masked_moves() {
   report("maskmovq", run_user(state), block);
 }
 
+// Text memory at 0xb8000, whatever mode the boot loader has left.
+void set_text_mode() {
+  const auto out16 = [](u16 port, u16 value) {
+    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+  };
+  out16(0x1ce, 4);  // the display interface of Bochs and QEMU: off
+  out16(0x1cf, 0);
+  out16(0x3c4, 0x0302);  // planes 0 and 1
+  out16(0x3c4, 0x0204);  // by odd and even addresses
+  out16(0x3ce, 0x0004);
+  out16(0x3ce, 0x1005);
+  out16(0x3ce, 0x0e06);
+  out16(0x3ce, 0xff08);
+}
+
 // With paging off: what stands at an address decides.
 void odd_memory() {
+  set_text_mode();
   volatile u32* const screen = &memory_at(0xb8000);
   for (unsigned i = 0; i < 16; ++i) screen[i] = 0x07200720;
   asm volatile("fninit; fldpi; fstl 0xb8000; fldl 0xb8000; fstpl 0xb8010; fstpl 0xb8018" ::

@@ -169,6 +169,17 @@ t_no_fpu:    mov %cr0, %eax
              or $4, %al
              mov %eax, %cr0
              fninit
+t_word:      mov 0xfffe, %ax      # the last one, then one beyond
+             mov 0xffff, %ax
+t_stack_word:
+             mov %ss:0xffff, %ax
+t_double:    fninit
+             flds 0xfffc
+             fldl 0xfffa
+t_string:    mov $0xfffd, %si
+             mov $2, %cx
+             rep lodsw
+t_beyond:    ljmpl $real_cs, $0x10000
 t_step:      pushw $0x100
              popf
              inc %cx
@@ -325,6 +336,7 @@ t_a20:       mov $0xffff, %ax
              xor %esi, %esi
              mov %fs:0x500, %si
              sub %cx, %dx
+             xor %ax, %ax
              jmp r_done
 f_keyboard:  in $0x64, %al
              test $2, %al
@@ -405,8 +417,9 @@ extern "C" char r_begin[], r_end[], r_vector[], r_frame_ip[], r_frame_cs[], r_fr
     r_registers[], r_sregs[], r_stubs[], r_behind[], t_modes[], t_flags[], t_interrupt[],
     h_interrupt[], t_divide[], t_aam[], t_ud2[], t_bound[], t_into[], t_int3[], t_lar[], t_verr[],
     t_sldt[], t_str[], t_lldt[], t_ltr[], t_arpl[], t_lock[], t_wide_int[], t_no_fpu[], t_step[],
-    h_step[], t_vector_90[], t_unreal[], t_addresses[], t_strings[], t_stack[], t_far[], t_fpu[],
-    t_lmsw[], t_halt[], h_tick[], t_patch[], t_a20[], t_loop[];
+    h_step[], t_word[], t_stack_word[], t_double[], t_string[], t_beyond[], t_vector_90[],
+    t_unreal[], t_addresses[], t_strings[], t_stack[], t_far[], t_fpu[], t_lmsw[], t_halt[],
+    h_tick[], t_patch[], t_a20[], t_loop[];
 
 u32 offset(const char* label) { return static_cast<u32>(label - r_begin); }
 
@@ -463,6 +476,16 @@ void exceptions() {
               {"arpl", t_arpl},  {"lock", t_lock}, {"no fpu", t_no_fpu}};
   for (const auto& row : rows) fault(row.name, row.code);
   set_cr0(cr0() & ~cr0_em);
+}
+
+// Offsets that reach beyond 64 KB.
+void limits() {
+  fault("word", t_word);
+  fault("word on the stack", t_stack_word);
+  fault("double", t_double);
+  fault("string", t_string);
+  line("  cx ", hex(result(1) & 0xffff, 4), " si ", hex(result(6) & 0xffff, 4));
+  fault("jump beyond", t_beyond);
 }
 
 void interrupts() {
@@ -535,16 +558,19 @@ void a20() {
 void test() {
   set_cr0((cr0() & ~(cr0_em | cr0_ts)) | cr0_mp | 0x20);
   set_cr4(cr4() | cr4_osfxsr);
+  // Asked now: what the boot loader told may lie where the code goes.
+  const bool with_limits = option("limits"), timed = option("speed");
   for (u32 i = 0; i < offset(r_end); ++i) at<char>(code_base + i) = r_begin[i];
   gdt()[code_16 / 8] = make_segment(code_base, 0xffff, 0x9b, 0);
   gdt()[data_16 / 8] = make_segment(0, 0xffff, 0x93, 0);
   gdt()[code_32_low / 8] = make_segment(code_base, 0xfffff, 0x9b, 0xc);
   fill_vectors(0);
-  if (option("speed")) return speed();
+  if (timed) return speed();
   report("modes", t_modes);
   report("flags", t_flags);
   interrupts();
   exceptions();
+  if (with_limits) limits();
   report("addresses", t_addresses);
   report("strings", t_strings);
   line("  ", hex(at<u32>(data_base)), ' ', hex(at<u32>(data_base + 0x100)), ' ',

@@ -143,6 +143,18 @@ w_ins:      mov $0x3000, %ax
             mov $0x80, %dx
             rep insb
 w_lock:     .byte 0xf0, 0x90   # LOCK NOP
+w_word:     mov 0xfffe, %ax
+            mov 0xffff, %ax
+w_stack_word:
+            mov %ss:0xffff, %ax
+w_stack:    mov $1, %sp
+            push %ax
+w_double:   fninit
+            fldl 0xfffa
+w_string:   mov $0xfffd, %si
+            mov $2, %cx
+            rep lodsw
+w_beyond:   ljmpl $0x2000, $0x10000
 w_end:
 .code32
 .text
@@ -181,7 +193,7 @@ volatile u32 ring0_entries;
 }
 extern "C" char w_begin[], w_program[], w_handler_21[], w_loop[], w_wait[], w_touch[], w_high[],
     w_patch[], w_step[], w_iopl3[], w_task[], w_int3[], w_into[], w_bound[], w_ins[], w_lock[],
-    w_end[];
+    w_word[], w_stack_word[], w_stack[], w_double[], w_string[], w_beyond[], w_end[];
 
 constexpr u32 offset(const char* code) { return static_cast<u32>(code - w_begin); }
 
@@ -324,7 +336,7 @@ void program() {
 }
 
 void loop() {
-  const TrapFrame& f = run(w_loop, interrupt_flag, 300000);
+  const TrapFrame& f = run(w_loop, interrupt_flag, 30000);
   line("loop: ", f.eax);
 }
 
@@ -359,7 +371,7 @@ void interrupts() {
   task = {};
   memory_at(0x38000) = 0;
   out8(0x21, 0xfe);
-  const Start start = {.eip = offset(w_loop), .eflags = 2 | vm_flag, .ebx = 1000000};
+  const Start start = {.eip = offset(w_loop), .eflags = 2 | vm_flag, .ebx = 300000};
   attempt([&] { w_enter(&start); });
   line("with IF clear none: ", task.ticks == 0, ", eax ", ended.eax);
   out8(0x21, 0xff);
@@ -393,21 +405,30 @@ void high_privilege() {
        ' ', hex(f.edx & 0xffff, 4), " vector ", f.vector, " flags ", hex(f.eflags & ~0x10000u));
 }
 
+void fault(const char* name, const char* code) {
+  for (const u32 level : {u32{0}, iopl_3}) {
+    const Start start = {.eip = offset(code), .eflags = 2 | vm_flag | level, .ds = data_base >> 4};
+    const Trap trap = attempt([&] { w_enter(&start); });
+    line(name, " at IOPL ", level >> 12, ": vector ", trap.frame.vector, " error ",
+         hex(trap.frame.error, 4), " at +", hex(trap.frame.eip - offset(code), 2));
+  }
+}
+
 // The guest's own view of each fault, without the monitor.
 void other_faults() {
   set_handler(13, nullptr);
-  const struct {
-    const char* name;
-    const char* code;
-  } rows[] = {
-      {"int3", w_int3}, {"into", w_into}, {"bound", w_bound}, {"ins", w_ins}, {"lock", w_lock}};
-  for (const auto& row : rows) {
-    for (const u32 level : {u32{0}, iopl_3}) {
-      const Start start = {.eip = offset(row.code), .eflags = 2 | vm_flag | level};
-      const Trap trap = attempt([&] { w_enter(&start); });
-      line(row.name, " at IOPL ", level >> 12, ": vector ", trap.frame.vector, " error ",
-           hex(trap.frame.error, 4), " at +", hex(trap.frame.eip - offset(row.code), 2));
-    }
+  fault("int3", w_int3);
+  fault("into", w_into);
+  fault("bound", w_bound);
+  fault("ins", w_ins);
+  fault("lock", w_lock);
+  if (option("limits")) {  // offsets that reach beyond 64 KB
+    fault("word", w_word);
+    fault("word on the stack", w_stack_word);
+    fault("push", w_stack);
+    fault("double", w_double);
+    fault("string", w_string);
+    fault("jump beyond", w_beyond);
   }
   set_handler(13, general_protection);
 }
@@ -457,6 +478,7 @@ void task_switches() {
 }  // namespace
 
 void test() {
+  set_cr0(cr0() & ~(cr0_em | cr0_ts));
   const u32 bytes = static_cast<u32>(w_end - w_begin);
   for (u32 i = 0; i < bytes; ++i) *reinterpret_cast<volatile char*>(code_base + i) = w_begin[i];
   map_low_memory();

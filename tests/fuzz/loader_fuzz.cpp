@@ -1,13 +1,10 @@
-// Guest images of any shape for the loader (libFuzzer, 64 bits, ASan and UBSan): whatever they
-// hold, nothing outside the file is read, nothing outside RAM is written, and a refusal names a
-// field. Built by
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/loader_fuzz.cpp
-//     guest_loader/*.cpp
-#include <cstdlib>
+// Guest images of any shape for the loader: whatever they hold, nothing outside the file is read,
+// nothing outside RAM is written, and a refusal names a field.
 #include <cstring>
 #include <vector>
 
 #include "guest_loader/guest_loader.hpp"
+#include "require.hpp"
 
 namespace {
 
@@ -15,10 +12,6 @@ using namespace undercroft;
 
 constexpr std::uint32_t ram_bytes = 4 << 20;
 constexpr auto map = standard_memory_map(ram_bytes);
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 class Source final : public ByteSource {
  public:

@@ -68,8 +68,9 @@ def test_many_attacks():
 def test_a_run_is_judged_by_its_report():
     good = "check: monitor's text 1 unchanged; 5 shadow entries, 0 of them wrong\n"
     for status, text, fault in [
-            (65, good, False), (65, "", True), (67, good, False), (43, good, True),
-            (37, good, False), (None, good, True), (1, good, True),
+            (65, good, False), (65, "", True), (67, good, False), (43, "", True),
+            (37, good, False), (None, good, True), (1, good, False), (0, good, True),
+            (43, good + "undercroft: panic: here\n", True),
             (65, good.replace("0 of", "2 of"), True), (65, good.replace("unch", "CH"), False),
             (65, good.replace("unchanged", "CHANGED"), True),
             (39, good + "undercroft: the guest was stopped: the watchdog: slow\n", False),

@@ -23,3 +23,8 @@ def image():
 def hosted_tests():
     packages.require("build", "test")
     _preset("hosted", paths.BUILD_HOSTED, "the hosted tests")
+
+
+def fuzz_targets():
+    packages.require("build", "test-all")
+    _preset("fuzz", paths.BUILD_FUZZ, "the fuzz targets")

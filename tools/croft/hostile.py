@@ -31,7 +31,7 @@ KINDS = [
 CHECKED = "spaces cache"
 ROUNDS = 12
 SECONDS = 240
-PASSED, CHECK_FAILED, STOPPED, PANIC = 0x20, 0x21, 0x13, 0x15
+PASSED, CHECK_FAILED = 0x20, 0x21
 # What Undercroft stops a guest for on purpose (docs/equivalence.md).
 ALLOWED_STOPS = ("the watchdog", "an x87 or SSE instruction", "a GDT that reaches",
                  "no machine frame is left")
@@ -50,18 +50,19 @@ def judge(status, text, words):
         return "did not end", True
     value = status >> 1
     stopped = re.search(r"undercroft: the guest was stopped: (.*)", text)
-    if value == PANIC or "undercroft: panic" in text:
+    if "undercroft: panic" in text:
         return "monitor panic", True
     if not re.search(r"^check: .* 0 of them wrong", text, re.MULTILINE) or "CHANGED" in text:
         return "no frame check, or a bad one", True
+    if stopped:
+        reason = stopped.group(1).strip()
+        return f"stopped: {reason}", not reason.startswith(ALLOWED_STOPS)
     if value == CHECK_FAILED:
         return "the guest's own check failed", words == CHECKED
     if value == PASSED:
         return "all rounds", False
-    if stopped:
-        reason = stopped.group(1).strip()
-        return f"stopped: {reason}", not reason.startswith(ALLOWED_STOPS)
-    return machine.outcome(status)[1], value not in machine.OUTCOMES
+    # Code by chance may have written any value to isa-debug-exit.
+    return machine.OUTCOMES.get(value, (0, "the guest ended the machine"))[1], not status & 1
 
 
 def attack(seed, words, options, rounds=ROUNDS):

@@ -2,7 +2,8 @@
 
   1. fetch the Linux guest, build the image and the hosted tests
   2. lint: format and reading order (--all: clang-tidy)
-  3. ctest: units, truth tables, differential tests of the logic on this machine
+  3. ctest: units, truth tables, differential tests of the logic on this machine (--all: the fuzz
+     targets too, a minute each)
   4. pytest: croft itself, then boots of real kernels in QEMU (--all: those marked long)
 """
 
@@ -19,16 +20,15 @@ TOLD = r"::\S+ .*(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)|^transcripts, "
 PYTHON = "/usr/bin/python3"  # Debian's own, which has pytest and pexpect
 
 
-def _ctest():
+def _ctest(title="Hosted tests", folder=paths.BUILD_HOSTED, word="ctest"):
     """(passed, what to say)"""
-    command = ["ctest", "--test-dir", str(paths.BUILD_HOSTED), "--output-on-failure",
-               "-j", str(os.cpu_count())]
-    lines = _stream("Hosted tests", command, r"\d+/\d+ Test")
+    command = ["ctest", "--test-dir", str(folder), "--output-on-failure", "-j", str(os.cpu_count())]
+    lines = _stream(title, command, r"\d+/\d+ Test")
     found = re.search(r"(\d+)% tests passed, (\d+) tests failed out of (\d+)", lines.text)
     if not found:
         return False, "ctest gave no result"
     failed, total = int(found.group(2)), int(found.group(3))
-    return lines.status == 0 and total > 0, f"ctest {total - failed}/{total}"
+    return lines.status == 0 and total > 0, f"{word} {total - failed}/{total}"
 
 
 def _pytest(title, folder, words):
@@ -107,6 +107,8 @@ def run(everything, select):
     if _attempt(results, lambda: _built(build.hosted_tests, "tests built")):
         _attempt(results, lambda: _lint(everything))
         _attempt(results, _ctest)
+    if everything and _attempt(results, lambda: _built(build.fuzz_targets, "fuzz targets built")):
+        _attempt(results, lambda: _ctest("Fuzzing", paths.BUILD_FUZZ, "fuzz targets"))
     _attempt(results, lambda: _pytest("Croft's own tests", "tests/croft", []))
     if image and fetched:
         words = ["-k", select] if select else []

@@ -132,7 +132,10 @@ void InterruptChip::write_data(std::uint8_t value) {
 // OCW2: bits 7 to 5 are R, SL, EOI; bits 2 to 0 the level for the specific forms.
 void InterruptChip::command_ocw2(std::uint8_t value) {
   const unsigned level = value & 7;
-  const unsigned serving = highest(service_);
+  // In special mask mode a non-specific end passes over masked levels (data sheet, "Special Mask
+  // Mode").
+  const unsigned serving =
+      highest(special_mask_ ? static_cast<std::uint8_t>(service_ & ~mask_) : service_);
   switch (value >> 5) {
     case 0b000:
       rotate_automatically_ = false;

@@ -248,6 +248,23 @@ TEST_F(InterruptControllerTest, SpecialMaskModeLetsLowerLevelsThroughAMaskedServ
   EXPECT_FALSE(pics.pending());
 }
 
+TEST_F(InterruptControllerTest, InSpecialMaskModeANonSpecificEndPassesOverMaskedLevels) {
+  pics.set_line(3, true);
+  pics.acknowledge();
+  pics.write_master(1, 0x08);
+  pics.write_master(0, 0x68);  // OCW3: ESMM, SMM
+  pics.set_line(6, true);
+  pics.acknowledge();
+  EXPECT_EQ(isr(), 0x48);
+  pics.write_master(0, 0x20);
+  EXPECT_EQ(isr(), 0x08) << "line 3 is masked";
+  pics.write_master(0, 0x20);
+  EXPECT_EQ(isr(), 0x08);
+  pics.write_master(0, 0x48);
+  pics.write_master(0, 0x20);
+  EXPECT_EQ(isr(), 0x00);
+}
+
 TEST_F(InterruptControllerTest, PollAcknowledgesByReading) {
   pics.write_master(0, poll);
   EXPECT_EQ(pics.read_master(0), 0x00);

@@ -45,6 +45,17 @@ std::uint32_t data_breakpoints(const Vcpu& vcpu, GuestLinear address, unsigned s
   return hits;
 }
 
+std::uint32_t port_breakpoints(const Vcpu& vcpu, std::uint16_t port, unsigned size) {
+  if (!(vcpu.cr4 & cr4::debugging_extensions)) return 0;
+  std::uint32_t hits = 0;
+  for (unsigned n = 0; n < 4; ++n) {
+    const Breakpoint b = breakpoint(vcpu, n);
+    const bool overlap = port - b.first < b.bytes || b.first - port < size;
+    if (b.enabled && b.on == BreakOn::port && overlap) hits |= 1u << n;
+  }
+  return hits;
+}
+
 Guarded<std::uint32_t> WatchedMemory::read(GuestLinear address, unsigned size,
                                            Privilege privilege) {
   const auto value = memory_.read(address, size, privilege);

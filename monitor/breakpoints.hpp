@@ -19,6 +19,9 @@ std::uint32_t execution_breakpoints(const Vcpu&, GuestLinear address);
 // The same for a data access of size bytes.
 std::uint32_t data_breakpoints(const Vcpu&, GuestLinear address, unsigned size, bool write);
 
+// The same for an access to I/O ports; only CR4.DE lets a breakpoint mean ports.
+std::uint32_t port_breakpoints(const Vcpu&, std::uint16_t port, unsigned size);
+
 // Hands every access on and notes which breakpoints it met.
 class WatchedMemory final : public LinearMemory {
  public:
@@ -37,6 +40,10 @@ class WatchedMemory final : public LinearMemory {
   bool is_code(GuestLinear address, std::span<const std::uint8_t> code,
                Privilege privilege) override {
     return memory_.is_code(address, code, privilege);
+  }
+
+  void note_port(std::uint16_t port, unsigned size) {
+    if (breakpoints_armed(vcpu_)) hits_ |= port_breakpoints(vcpu_, port, size);
   }
 
   // DR6 bits of the breakpoints met since the last call.

@@ -5,11 +5,11 @@
 namespace undercroft {
 namespace {
 
-// Leaf 1, EDX: FPU PSE TSC MSR PAE CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2 SS. Not VME, DE, MCE,
+// Leaf 1, EDX: FPU DE PSE TSC MSR PAE CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2 SS. Not VME, MCE,
 // APIC, MTRR, MCA, PAT, PSE-36, DS, ACPI, HTT.
-constexpr std::uint32_t leaf_1_edx = 1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 |
-                                     1u << 11 | 1u << 13 | 1u << 15 | 1u << 19 | 1u << 23 |
-                                     1u << 24 | 1u << 25 | 1u << 26 | 1u << 27;
+constexpr std::uint32_t leaf_1_edx = 1u << 0 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 |
+                                     1u << 8 | 1u << 11 | 1u << 13 | 1u << 15 | 1u << 19 |
+                                     1u << 23 | 1u << 24 | 1u << 25 | 1u << 26 | 1u << 27;
 // Leaf 1, ECX: SSE3 SSSE3 CX16 SSE4.1 SSE4.2 MOVBE POPCNT. No XSAVE, so nothing that needs it.
 constexpr std::uint32_t leaf_1_ecx =
     1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23;

@@ -17,7 +17,7 @@ std::uint32_t clamp_cpuid_leaf(std::uint32_t leaf, std::uint32_t host_last_basic
 inline constexpr std::uint32_t guest_cr4_bits =
     cr4::time_stamp_disable | cr4::page_size_extensions | cr4::physical_address_extension |
     cr4::page_global_enable | cr4::os_fxsr | cr4::os_simd_exceptions |
-    cr4::performance_counter_enable;
+    cr4::performance_counter_enable | cr4::debugging_extensions;
 
 Guarded<std::uint64_t> read_guest_msr(const Vcpu&, std::uint32_t index, std::uint64_t time_stamp);
 Guarded<Done> write_guest_msr(Vcpu&, std::uint32_t index, std::uint64_t value);

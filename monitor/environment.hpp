@@ -58,7 +58,7 @@ class Environment {
   virtual void page_root_loaded(const Vcpu&) = 0;           // CR3 written, also with the same value
   virtual void page_invalidated(GuestLinear) = 0;           // INVLPG
   virtual void descriptor_tables_changed(const Vcpu&) = 0;  // GDTR or LDTR loaded
-  virtual void fpu_control_changed(const Vcpu&) = 0;        // CR0.TS/EM/MP/NE, CR4.OSFXSR...
+  virtual void fpu_control_changed(const Vcpu&) = 0;        // CR0.TS/EM/MP/AM, CR4.OSFXSR...
   virtual void debug_registers_changed(const Vcpu&) = 0;    // DR0 to DR7 written
 
  protected:

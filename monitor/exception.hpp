@@ -48,6 +48,7 @@ struct Exception {
   static constexpr Exception stack_fault(std::uint32_t code = 0) {
     return with_code(Vector::stack_fault, code);
   }
+  static constexpr Exception alignment_check() { return with_code(Vector::alignment_check, 0); }
   static constexpr Exception page_fault(GuestLinear address, std::uint32_t code) {
     return {Vector::page_fault, true, code, address};
   }

@@ -23,11 +23,13 @@ std::uint32_t saved_eip(const Vcpu& vcpu, const Event& event) {
 }
 
 // RF in the saved flags: set for faults, so that an instruction breakpoint does not strike twice
-// (SDM volume 3, 17.3.1.1). Traps, aborts and #DB leave it as it is.
+// (SDM volume 3, 17.3.1.1). Traps, aborts and #DB leave it as it is, but for the general-detect
+// fault, which is the #DB that brings no bits of DR6 along.
 std::uint32_t saved_resume_flag(const Event& event) {
   if (event.kind != Kind::exception) return 0;
   switch (event.exception.vector) {
     case Vector::debug:
+      return event.debug_status == 0 ? eflags::resume : 0;
     case Vector::nonmaskable_interrupt:
     case Vector::breakpoint:
     case Vector::overflow:
@@ -122,8 +124,7 @@ void enter_handler(Vcpu& vcpu, Descriptor gate, Descriptor code, unsigned cpl) {
 
 Guarded<Transfer> deliver_same_level(Vcpu& vcpu, LinearMemory& memory, const Event& event,
                                      Descriptor gate, const TableEntry& code) {
-  PushFrame frame(vcpu[Segment::ss], vcpu[Register::esp], gate.gate_size(), privilege_of(vcpu.cpl),
-                  0);
+  PushFrame frame(vcpu, gate.gate_size());
   push_return(frame, vcpu, event);
   TRY(frame.probe(memory));
   TRY(require_offset(gate.gate_offset(), code.descriptor.limit()));
@@ -183,11 +184,12 @@ Guarded<Transfer> deliver_protected(Vcpu& vcpu, LinearMemory& memory, Environmen
 }
 
 // EXT: the fault happened while something was delivered that the program did not ask for by INT n,
-// INT3 or INTO (SDM volume 3, 6.13). Only selector error codes have the bit.
+// INT3 or INTO (SDM volume 3, 6.13; #AC: 6.15). Page faults and double faults have no such bit.
 Exception with_external_bit(Exception fault, const Event& event) {
   const bool selector_code =
       fault.vector == Vector::invalid_tss || fault.vector == Vector::segment_not_present ||
-      fault.vector == Vector::stack_fault || fault.vector == Vector::general_protection;
+      fault.vector == Vector::stack_fault || fault.vector == Vector::general_protection ||
+      fault.vector == Vector::alignment_check;
   if (selector_code && !is_software(event)) fault.error_code |= error_ext;
   return fault;
 }
@@ -231,6 +233,8 @@ Delivery deliver(Vcpu& vcpu, LinearMemory& memory, Environment& environment, Eve
   Delivery delivery;
   vcpu.halted = false;
   vcpu.interrupt_shadow = InterruptShadow::none;
+  // An instruction that asks for its own interrupt has begun, which clears RF.
+  if (is_software(event) || event.kind == Kind::icebp) vcpu.eflags &= ~eflags::resume;
   while (delivery.faults < Delivery::max_faults) {
     note_cause(vcpu, environment, event);
     const Guarded<Transfer> entered = vcpu.protected_mode()

@@ -120,12 +120,14 @@ bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame) {
 
 void Monitor::load_kernel_context(std::uint32_t address) {
   enter_view(View::kernel);
+  allow_alignment_checks(!(vcpu_.eflags & eflags::alignment_check));  // no sequence sets AC
   load_general_registers(context_, vcpu_);
   context_.eflags = (vcpu_.eflags & shared_flags) | eflags::interrupt | eflags::always_one;
   context_.eip = address;
   cpu_page_.interrupt_flag = vcpu_.eflags & eflags::interrupt;
   cpu_page_.interrupt_pending = vm_.pc.interrupt_pending() ? eflags::interrupt : 0;
   vcpu_.interrupt_shadow = InterruptShadow::none;
+  vcpu_.eflags &= ~eflags::resume;  // it has done its work, or is set again by the processor
   load_kernel_segments();
 }
 
@@ -227,6 +229,8 @@ Monitor::Next Monitor::interrupted_in_cache() {
   const auto point = cache_.point_at(context_.eip);
   if (point && is_boundary(*point)) {
     save_kernel_context(*point);  // with the shadow of STI, if it stands there
+    // Between two iterations of a string instruction an interrupt pushes RF as 1.
+    if (context_.vector >= host_interrupt_base) vcpu_.eflags |= context_.eflags & eflags::resume;
     return Next::leave;
   }
   ++statistics_.steps;

@@ -214,6 +214,8 @@ void Monitor::interpret_one() {
     case StepOutcome::Kind::halted:
       ++statistics_.interpreted;
       poll_interrupts(outcome.kind == StepOutcome::Kind::unfinished);
+      // MOV SS holds its own breakpoints back, too, until the next instruction has retired.
+      if (vcpu_.interrupt_shadow == InterruptShadow::mov_ss) return;
       if (const auto bits =
               watched_memory_.take_hits() | (outcome.single_step ? dr6_single_step : 0)) {
         inject(Event::debug(bits));
@@ -222,13 +224,24 @@ void Monitor::interpret_one() {
       return;
     case StepOutcome::Kind::exception:
       watched_memory_.take_hits();
+      if (outcome.exception.vector == Vector::fpu_error && !(vcpu_.cr0 & cr0::numeric_error)) {
+        return wait_for_fpu_interrupt();
+      }
       return inject(Event::of(outcome.exception));
     case StepOutcome::Kind::software_event:
       ++statistics_.interpreted;
+      watched_memory_.take_hits();
       return inject(outcome.event);
     case StepOutcome::Kind::unsupported:
       return end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
   }
+}
+
+// With CR0.NE clear an x87 error leaves the processor by FERR#, which a PC wires to IRQ 13, and the
+// instruction that met it waits for an interrupt (SDM volume 1, 8.7.2).
+void Monitor::wait_for_fpu_interrupt() {
+  vm_.pc.raise_fpu_error();
+  vcpu_.halted = true;
 }
 
 // The monitor runs with the host's interrupts off, and a guest that is interpreted may never enter

@@ -92,6 +92,7 @@ class Monitor final : private Environment,
   void tend_frames();
   void deliver_pending_interrupt();
   void wait_while_halted();
+  void wait_for_fpu_interrupt();
   void take_host_input();
   void obey(char command);
   void watch_the_guest(std::uint64_t now);
@@ -131,6 +132,7 @@ class Monitor final : private Environment,
   bool direct_execution_is_exact();
   bool virtual_8086_is_exact() const;
   void run_directly();
+  void allow_alignment_checks(bool);
   void load_user_context();
   void save_user_context();
   void reload_user_segments();
@@ -244,12 +246,13 @@ class Monitor final : private Environment,
 
   std::optional<RunEnd> end_{};
   PagingMode paging_mode_ = PagingMode::none;
-  std::optional<View> view_{};   // whose root is loaded; none: load it before the next entry
-  bool attention_ = true;        // devices or host input want to be looked at
-  std::uint64_t alarm_ = 0;      // what the host's timer is armed for; 0: nothing known
-  bool tables_written_ = false;  // since check_descriptor_pages
-  bool stepping_ = false;        // TF is set to reach the next boundary
-  bool segments_exact_ = false;  // direct_execution_is_exact has said yes since they changed
+  std::optional<View> view_{};    // whose root is loaded; none: load it before the next entry
+  bool attention_ = true;         // devices or host input want to be looked at
+  std::uint64_t alarm_ = 0;       // what the host's timer is armed for; 0: nothing known
+  bool tables_written_ = false;   // since check_descriptor_pages
+  bool stepping_ = false;         // TF is set to reach the next boundary
+  bool alignment_checks_ = true;  // the processor has the guest's CR0.AM, else 0
+  bool segments_exact_ = false;   // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;
   std::uint32_t sweep_countdown_ = 0;
   std::uint64_t last_interrupt_ = 0;      // when the guest took one, for the watchdog

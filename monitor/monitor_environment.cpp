@@ -6,11 +6,13 @@ namespace undercroft {
 
 std::uint32_t Monitor::port_read(std::uint16_t port, unsigned size) {
   attention_ = true;
+  watched_memory_.note_port(port, size);
   return vm_.pc.port_read(port, size);
 }
 
 void Monitor::port_write(std::uint16_t port, std::uint32_t value, unsigned size) {
   attention_ = true;
+  watched_memory_.note_port(port, size);
   vm_.pc.port_write(port, value, size);
   if (vm_.pc.a20_enabled() == vcpu_.a20_masked) a20_changed();
 }
@@ -76,7 +78,15 @@ void Monitor::page_invalidated(GuestLinear address) {
 }
 
 void Monitor::fpu_control_changed(const Vcpu&) {
-  processor_.set_guest_controls(vcpu_.cr0, vcpu_.cr4);
+  const std::uint32_t hidden = alignment_checks_ ? 0 : cr0::alignment_mask;
+  processor_.set_guest_controls(vcpu_.cr0 & ~hidden, vcpu_.cr4);
+}
+
+// The guest's supervisor code, which is never checked, runs at ring 3 with the guest's AC.
+void Monitor::allow_alignment_checks(bool allowed) {
+  if (alignment_checks_ == allowed) return;
+  alignment_checks_ = allowed;
+  fpu_control_changed(vcpu_);
 }
 
 void Monitor::descriptor_tables_changed(const Vcpu&) { forget_descriptors(); }

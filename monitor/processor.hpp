@@ -79,7 +79,7 @@ class Processor {
   // The limit of the hardware LDT (image in use: the view's); 0 entries mean a null LDTR.
   virtual void set_ldt_entries(unsigned count) = 0;
 
-  // CR0.TS/EM/MP/NE, CR4.OSFXSR/OSXMMEXCPT/TSD as the guest wants them; other bits are ignored.
+  // CR0.TS/EM/MP/AM, CR4.OSFXSR/OSXMMEXCPT/TSD as the guest wants them; other bits are ignored.
   virtual void set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) = 0;
 
   virtual std::uint64_t time_stamp() = 0;  // RDTSC

@@ -56,6 +56,7 @@ std::uint32_t Monitor::fixed_user_flags() const {
 }
 
 void Monitor::load_user_context() {
+  allow_alignment_checks(true);
   load_general_registers(context_, vcpu_);
   context_.eip = vcpu_.eip;
   context_.eflags = (vcpu_.eflags & user_flags) | fixed_user_flags();

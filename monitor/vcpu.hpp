@@ -145,6 +145,10 @@ struct Vcpu {
   constexpr bool paging() const { return cr0 & cr0::paging; }
   constexpr unsigned iopl() const { return (eflags & eflags::iopl) >> eflags::iopl_shift; }
   constexpr bool interrupts_enabled() const { return eflags & eflags::interrupt; }
+  // SDM volume 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3.
+  constexpr bool checks_alignment() const {
+    return cpl == 3 && (eflags & eflags::alignment_check) && (cr0 & cr0::alignment_mask);
+  }
 };
 
 }  // namespace undercroft

@@ -13,9 +13,10 @@ constinit Machine the_machine;
 
 constexpr std::uint32_t msr_sysenter_cs = 0x174;
 constexpr std::uint32_t fixed_cr0 =
-    cr0::paging | cr0::write_protect | cr0::extension_type | cr0::protection_enable;
+    cr0::paging | cr0::write_protect | cr0::extension_type | cr0::protection_enable |
+    cr0::numeric_error;  // an x87 error is to reach the monitor, whoever is told then
 constexpr std::uint32_t guest_cr0_bits =
-    cr0::task_switched | cr0::emulation | cr0::monitor_coprocessor | cr0::numeric_error;
+    cr0::task_switched | cr0::emulation | cr0::monitor_coprocessor | cr0::alignment_mask;
 
 // CPUID leaf 1 and 7 feature bits (SDM volume 2, CPUID).
 constexpr std::uint32_t leaf1_edx_tsc = 1u << 4;

@@ -105,11 +105,8 @@ Guarded<Done> Execution::probe_stack(std::uint32_t displacement, unsigned size) 
   return memory.probe_write(address, size, privilege());
 }
 
-// SDM volume 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3; the error code is 0.
 Guarded<Done> Execution::alignment_fault() const {
-  const bool checked =
-      (vcpu.cr0 & cr0::alignment_mask) && flag(eflags::alignment_check) && vcpu.cpl == 3;
-  if (checked) return Failure{Exception::with_code(Vector::alignment_check, 0)};
+  if (vcpu.checks_alignment()) return Failure{Exception::alignment_check()};
   return Done{};
 }
 

@@ -11,10 +11,11 @@ namespace {
 
 namespace math = undercroft::arithmetic;
 
-// MOV SS and POP SS hold back interrupts and debug traps (SDM volume 3, 6.8.3); LSS does not need
-// to.
+// MOV SS and POP SS hold back interrupts and debug traps, but the second of two in a row does not
+// (SDM volume 3, 6.8.3); LSS does not need to.
 void cast_shadow(Execution& x, Segment segment) {
-  if (segment == Segment::ss) x.shadow = InterruptShadow::mov_ss;
+  const bool shadowed = x.vcpu.interrupt_shadow == InterruptShadow::mov_ss;
+  if (segment == Segment::ss && !shadowed) x.shadow = InterruptShadow::mov_ss;
 }
 
 Guarded<Done> move_to_segment(Execution& x) {

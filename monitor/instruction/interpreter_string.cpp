@@ -1,6 +1,7 @@
 // String instructions and port input and output. A repeated one runs up to a bound of iterations
 // and then lets the caller look for interrupts: EIP stays at it, with RF set, and the count and
 // index registers say how far it is. A fault leaves them as after the last finished iteration.
+#include "../breakpoints.hpp"
 #include "execution.hpp"
 
 namespace undercroft::execute {
@@ -107,8 +108,9 @@ Guarded<Done> repeat(StringRun& run, bool compares, F iteration) {
   if (kind == Repeat::none) return iteration(run);
   const unsigned address_size = x.instruction.address_size;
   std::uint32_t count = x.register_value(1, address_size);
-  // A single-step trap comes after each iteration.
-  const unsigned bound = x.flag(eflags::trap) ? 1 : most_iterations;
+  // A debug trap comes after the iteration that it is for.
+  const bool traps = x.flag(eflags::trap) || breakpoints_armed(x.vcpu);
+  const unsigned bound = traps ? 1 : most_iterations;
   for (unsigned done = 0; count != 0; ++done) {
     if (done == bound) {
       x.unfinished = true;

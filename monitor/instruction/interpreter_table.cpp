@@ -11,8 +11,8 @@ constexpr std::uint32_t cr0_defined =
     cr0::extension_type | cr0::numeric_error | cr0::write_protect | cr0::alignment_mask |
     cr0::not_write_through | cr0::cache_disable | cr0::paging;
 constexpr std::uint32_t cr0_paging = cr0::protection_enable | cr0::write_protect | cr0::paging;
-constexpr std::uint32_t cr0_fpu =
-    cr0::monitor_coprocessor | cr0::emulation | cr0::task_switched | cr0::numeric_error;
+constexpr std::uint32_t cr0_controls =
+    cr0::monitor_coprocessor | cr0::emulation | cr0::task_switched | cr0::alignment_mask;
 constexpr std::uint32_t cr4_paging =
     cr4::page_size_extensions | cr4::physical_address_extension | cr4::page_global_enable;
 // A change of these latches the PAE pointers anew.
@@ -44,7 +44,7 @@ Guarded<Done> load_cr0(Execution& x, std::uint32_t value) {
     paging_changed |= TRY(latch_pointers(x, value, x.vcpu.cr4, x.vcpu.cr3));
   x.vcpu.cr0 = value;
   if (paging_changed) x.environment.paging_changed(x.vcpu);
-  if (changed & cr0_fpu) x.environment.fpu_control_changed(x.vcpu);
+  if (changed & cr0_controls) x.environment.fpu_control_changed(x.vcpu);
   return Done{};
 }
 

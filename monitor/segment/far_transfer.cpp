@@ -76,7 +76,7 @@ Guarded<Transfer> jump_through_gate(Vcpu& vcpu, LinearMemory& memory, std::uint1
 // CALL at an unchanged privilege level: direct, or through a gate.
 Guarded<Transfer> call_same_level(Vcpu& vcpu, LinearMemory& memory, const TableEntry& code,
                                   FarPointer target, unsigned size, std::uint32_t next_eip) {
-  PushFrame frame(vcpu[Segment::ss], vcpu[Register::esp], size, privilege_of(vcpu.cpl), 0);
+  PushFrame frame(vcpu, size);
   frame.push(vcpu[Segment::cs].selector);
   frame.push(next_eip);
   TRY(frame.probe(memory));
@@ -125,7 +125,7 @@ Guarded<Transfer> call_through_gate(Vcpu& vcpu, LinearMemory& memory, std::uint1
 
 Guarded<Transfer> unprotected_call(Vcpu& vcpu, LinearMemory& memory, FarPointer target,
                                    unsigned operand_size, std::uint32_t next_eip) {
-  PushFrame frame(vcpu[Segment::ss], vcpu[Register::esp], operand_size, privilege_of(vcpu.cpl), 0);
+  PushFrame frame(vcpu, operand_size);
   frame.push(vcpu[Segment::cs].selector);
   frame.push(next_eip);
   TRY(frame.probe(memory));

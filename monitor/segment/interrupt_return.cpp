@@ -23,23 +23,19 @@ Guarded<ReturnFrame> read_frame(const Vcpu& vcpu, LinearMemory& memory, unsigned
   return frame;
 }
 
-constexpr std::uint32_t system_high =
-    eflags::virtual_8086 | eflags::virtual_interrupt | eflags::virtual_interrupt_pending;
 constexpr std::uint32_t user_low =
     eflags::arithmetic | eflags::trap | eflags::direction | eflags::nested_task;
 constexpr std::uint32_t user_high =
     eflags::resume | eflags::alignment_check | eflags::identification;
 
-// The flags that IRET may change. Protected mode: by CPL and IOPL before the return.
+// The flags that IRET may change. Protected mode: by CPL and IOPL before the return. VIF and VIP
+// are reserved bits, since the CPU model has no virtual interrupts (VME).
 std::uint32_t writable_flags(const Vcpu& vcpu, unsigned size) {
   std::uint32_t mask = user_low | (size == 4 ? user_high : 0);
   if (!vcpu.protected_mode()) return mask | eflags::interrupt | eflags::iopl;
   if (vcpu.virtual_8086()) return mask | eflags::interrupt;  // IOPL is 3 here
   if (vcpu.cpl <= vcpu.iopl()) mask |= eflags::interrupt;
   if (vcpu.cpl == 0) mask |= eflags::iopl;
-  if (vcpu.cpl == 0 && size == 4) {
-    mask |= eflags::virtual_interrupt | eflags::virtual_interrupt_pending;
-  }
   return mask;
 }
 
@@ -76,7 +72,7 @@ Guarded<Transfer> return_to_virtual_8086(Vcpu& vcpu, LinearMemory& memory,
   }
   vcpu[Segment::cs] = virtual_8086_segment(frame.cs);
   constexpr std::uint32_t all =
-      user_low | user_high | system_high | eflags::interrupt | eflags::iopl;
+      user_low | user_high | eflags::virtual_8086 | eflags::interrupt | eflags::iopl;
   vcpu.eflags = (frame.flags & all) | eflags::always_one;
   vcpu[Register::esp] = words[0];
   vcpu.eip = frame.eip;

@@ -8,6 +8,9 @@ Guarded<std::uint32_t> peek_stack(const Vcpu& vcpu, LinearMemory& memory,
   const DescriptorCache& ss = vcpu[Segment::ss];
   const std::uint32_t offset = (vcpu[Register::esp] + displacement) & stack_mask(ss);
   const GuestLinear address = TRY(linear_address(vcpu, Segment::ss, offset, size, Access::read));
+  if ((address.value() & (size - 1)) && vcpu.checks_alignment()) {
+    return Failure{Exception::alignment_check()};
+  }
   return memory.read(address, size, privilege_of(vcpu.cpl));
 }
 
@@ -16,12 +19,13 @@ Guarded<Done> PushFrame::probe(LinearMemory& memory) const {
   const Exception no_room = Exception::stack_fault(error_code_);
   if (!ss_.usable) return Failure{no_room};
   const std::uint32_t lowest = offset(count_ - 1);
-  if (contiguous() && within_limit(ss_, lowest, size_ * count_) &&
+  if (contiguous() && !misaligned() && within_limit(ss_, lowest, size_ * count_) &&
       memory.probe_write(GuestLinear(ss_.base + lowest), size_ * count_, privilege_)) {
     return Done{};
   }
   for (unsigned i = 0; i < count_; ++i) {
     if (!within_limit(ss_, offset(i), size_)) return Failure{no_room};
+    if (misaligned()) return Failure{Exception::alignment_check()};
     TRY(memory.probe_write(GuestLinear(ss_.base + offset(i)), size_, privilege_));
   }
   return Done{};

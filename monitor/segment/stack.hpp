@@ -32,6 +32,11 @@ class PushFrame {
   PushFrame(const DescriptorCache& ss, std::uint32_t esp, unsigned size, Privilege privilege,
             std::uint32_t error_code)
       : ss_(ss), esp_(esp), size_(size), privilege_(privilege), error_code_(error_code) {}
+  // On the stack in use, with the rights and the alignment checks of the current CPL.
+  PushFrame(const Vcpu& vcpu, unsigned size)
+      : PushFrame(vcpu[Segment::ss], vcpu[Register::esp], size, privilege_of(vcpu.cpl), 0) {
+    checks_alignment_ = vcpu.checks_alignment();
+  }
 
   void push(std::uint32_t value) { words_[count_++] = size_ == 2 ? value & 0xffff : value; }
   Guarded<Done> probe(LinearMemory&) const;
@@ -43,6 +48,7 @@ class PushFrame {
   std::uint32_t offset(unsigned index) const {
     return (esp_ - size_ * (index + 1)) & stack_mask(ss_);
   }
+  bool misaligned() const { return checks_alignment_ && (ss_.base + offset(0)) & (size_ - 1); }
   // Lowest and highest word stand where they would without wrapping at the end of the segment.
   bool contiguous() const { return offset(0) - offset(count_ - 1) == size_ * (count_ - 1); }
 
@@ -51,6 +57,7 @@ class PushFrame {
   unsigned size_;
   Privilege privilege_;
   std::uint32_t error_code_;
+  bool checks_alignment_ = false;
   unsigned count_ = 0;
   std::array<std::uint32_t, capacity> words_;
 };

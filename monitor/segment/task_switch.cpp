@@ -154,7 +154,7 @@ Guarded<Done> load_task_segments(Vcpu& vcpu, LinearMemory& memory, const TaskSta
 // The commit point: registers and visible selectors of the new task, hidden parts not loaded yet.
 Guarded<Done> become_task(Vcpu& vcpu, Environment& environment, const TaskState& task,
                           DescriptorCache tr, std::uint32_t added_flags) {
-  constexpr std::uint32_t defined = 0x003f7fd7;
+  constexpr std::uint32_t defined = 0x00277fd7;  // without VIF and VIP: see interrupt_return.cpp
   const bool is_32_bit = is_32_bit_tss(tr);
   vcpu.tr = tr;
   vcpu.cr0 |= cr0::task_switched;
@@ -192,7 +192,7 @@ Guarded<Transfer> start_task(Vcpu& vcpu, LinearMemory& memory, Environment& envi
   TRY(load_task_segments(vcpu, memory, task));
   if (event.error_code) {
     const unsigned size = is_32_bit_tss(vcpu.tr) ? 4 : 2;
-    PushFrame frame(vcpu[Segment::ss], vcpu[Register::esp], size, privilege_of(vcpu.cpl), 0);
+    PushFrame frame(vcpu, size);
     frame.push(*event.error_code);
     vcpu[Register::esp] = TRY(frame.write(memory));
   }

@@ -52,6 +52,23 @@ TEST(Breakpoints, AccessMeetsReadsAndWrites) {
   EXPECT_EQ(data_breakpoints(vcpu, GuestLinear(0x2002), 1, false), 0u);
 }
 
+// SDM volume 3, 17.2.4: R/W 10 means ports with CR4.DE set; it is undefined without, and met by
+// nothing here.
+TEST(Breakpoints, PortsNeedDebuggingExtensions) {
+  constexpr unsigned port = 2;
+  Vcpu vcpu = with_breakpoint(2, 0x81, port, two_bytes);  // cut to 0x80
+  EXPECT_EQ(port_breakpoints(vcpu, 0x80, 1), 0u);
+  vcpu.cr4 |= cr4::debugging_extensions;
+  EXPECT_EQ(port_breakpoints(vcpu, 0x80, 1), 4u);
+  EXPECT_EQ(port_breakpoints(vcpu, 0x81, 1), 4u);
+  EXPECT_EQ(port_breakpoints(vcpu, 0x7e, 4), 4u);
+  EXPECT_EQ(port_breakpoints(vcpu, 0x7f, 1), 0u);
+  EXPECT_EQ(port_breakpoints(vcpu, 0x82, 2), 0u);
+  EXPECT_EQ(data_breakpoints(vcpu, GuestLinear(0x80), 1, true), 0u);
+  const Vcpu memory = with_breakpoint(0, 0x80, access, one_byte);
+  EXPECT_EQ(port_breakpoints(memory, 0x80, 1), 0u);
+}
+
 TEST(Breakpoints, DisabledOnesAreNotMet) {
   Vcpu vcpu = with_breakpoint(0, 0x1000, access, four_bytes);
   vcpu.dr7 &= ~0xffu;

@@ -14,9 +14,9 @@ TEST(CpuModel, HidesWhatTheMonitorDoesNotGive) {
   const struct {
     unsigned bit;
     const char* name;
-  } hidden_edx[] = {{1, "VME"},  {2, "DE"},   {7, "MCE"},    {9, "APIC"}, {12, "MTRR"},
-                    {14, "MCA"}, {16, "PAT"}, {17, "PSE36"}, {21, "DS"},  {22, "ACPI"},
-                    {28, "HTT"}, {29, "TM"},  {31, "PBE"}},
+  } hidden_edx[] = {{1, "VME"},   {7, "MCE"},  {9, "APIC"},   {12, "MTRR"},
+                    {14, "MCA"},  {16, "PAT"}, {17, "PSE36"}, {21, "DS"},
+                    {22, "ACPI"}, {28, "HTT"}, {29, "TM"},    {31, "PBE"}},
     hidden_ecx[] = {{2, "DTES64"},        {3, "MONITOR"},    {5, "VMX"},      {6, "SMX"},
                     {12, "FMA"},          {15, "PDCM"},      {17, "PCID"},    {21, "x2APIC"},
                     {24, "TSC deadline"}, {26, "XSAVE"},     {27, "OSXSAVE"}, {28, "AVX"},

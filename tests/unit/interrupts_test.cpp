@@ -79,6 +79,25 @@ TEST(Deliver, InterruptAtTheSameLevel) {
   EXPECT_EQ(machine.vcpu.interrupt_shadow, InterruptShadow::none);
 }
 
+// A handler of ring 3 runs on the program's own stack, with the program's alignment checks (SDM
+// volume 2, INT n: #AC(EXT)).
+TEST(Deliver, AlignmentAtTheSameLevel) {
+  for (const Event event : {Event::external(vector), Event::software_interrupt(vector, 0x5002)}) {
+    Machine machine;
+    machine.at_level(3);
+    machine.set_gate(vector, interrupt_gate(3, Machine::code_3));
+    machine.set_gate(17, interrupt_gate());
+    machine.vcpu.cr0 |= cr0::alignment_mask;
+    machine.vcpu.eflags |= eflags::alignment_check;
+    machine.vcpu[Register::esp] += 2;
+    const Delivery delivery = deliver(machine, event);
+    ASSERT_EQ(delivery.faults, 1);
+    EXPECT_EQ(delivery.chain[0].vector, Vector::alignment_check);
+    EXPECT_EQ(delivery.chain[0].error_code, event.kind == Event::Kind::external ? 1u : 0u);
+    EXPECT_EQ(machine.vcpu.cpl, 0);
+  }
+}
+
 TEST(Deliver, InterruptFromUserSwitchesStacks) {
   Machine machine;
   machine.at_level(3);
@@ -123,15 +142,62 @@ TEST(Deliver, ResumeFlagPushed) {
     Machine machine;
     machine.set_gate(v, interrupt_gate());
     deliver(machine, Event::of(Exception::without_code(static_cast<Vector>(v))));
-    const bool trap_or_abort = (v >= 1 && v <= 4) || v == 8 || v == 18;
+    // #DB without bits of DR6 is general detect, a fault.
+    const bool trap_or_abort = (v >= 2 && v <= 4) || v == 8 || v == 18;
     EXPECT_EQ((machine.stacked(2) & eflags::resume) != 0, !trap_or_abort) << v;
     EXPECT_FALSE(machine.vcpu.eflags & eflags::resume);
   }
-  for (const Event event : {Event::external(vector), Event::software_interrupt(vector, 0)}) {
+  for (const Event event : {Event::external(vector), Event::software_interrupt(vector, 0),
+                            Event::debug(1u << 14), Event::debug(1)}) {
     Machine machine;
-    machine.set_gate(vector, interrupt_gate());
+    machine.set_gate(event.vector, interrupt_gate());
     deliver(machine, event);
     EXPECT_FALSE(machine.stacked(2) & eflags::resume);
+  }
+}
+
+// What comes between two instructions, or iterations of one, keeps RF; INT n and its kin have
+// cleared it when they begin.
+TEST(Deliver, ResumeFlagOfTheInterruptedProgram) {
+  struct Case {
+    Event event;
+    bool pushed;
+  };
+  for (const Case& c :
+       {Case{Event::external(vector), true}, Case{Event::nonmaskable(), true},
+        Case{Event::debug(1u << 14), true}, Case{Event::software_interrupt(vector, 0), false},
+        Case{Event::breakpoint(0), false}, Case{Event::overflow(0), false},
+        Case{Event::icebp(0), false}}) {
+    Machine machine;
+    machine.set_gate(c.event.vector, interrupt_gate());
+    machine.vcpu.eflags |= eflags::resume;
+    deliver(machine, c.event);
+    EXPECT_EQ((machine.stacked(2) & eflags::resume) != 0, c.pushed) << int(c.event.vector);
+    EXPECT_FALSE(machine.vcpu.eflags & eflags::resume);
+  }
+}
+
+// What no machine of the tests can raise: #MC and the coprocessor's segment overrun have no error
+// code, and a fault on the way to their handlers is delivered by itself (SDM volume 3, table 6-4).
+TEST(Deliver, MachineCheckAndSegmentOverrun) {
+  for (const Vector raised : {Vector::machine_check, Vector::coprocessor_overrun}) {
+    const auto number = static_cast<unsigned>(raised);
+    for (unsigned cpl : {0u, 3u}) {
+      Machine machine;
+      machine.at_level(cpl);
+      machine.vcpu.eflags |= eflags::interrupt;
+      machine.set_gate(number, interrupt_gate());
+      EXPECT_EQ(deliver(machine, Event::of(Exception::without_code(raised))).faults, 0);
+      EXPECT_EQ(machine.stacked(0), 0x5000u);
+      EXPECT_EQ(machine.vcpu[Register::esp], Machine::kernel_stack - (cpl == 0 ? 12 : 20));
+      EXPECT_FALSE(machine.vcpu.interrupts_enabled());
+    }
+    Machine machine;
+    machine.set_gate(number, Descriptor());
+    machine.set_gate(13, interrupt_gate());
+    const Delivery delivery = deliver(machine, Event::of(Exception::without_code(raised)));
+    EXPECT_EQ(delivery.outcome, Delivery::Outcome::delivered);
+    EXPECT_EQ(delivery.chain[0], gp(number * 8 + 3));
   }
 }
 

@@ -103,14 +103,17 @@ class GuestRun {
     processor.guest = [this](GuestContext& context) { enter(context); };
   }
 
-  // interrupt_at: before how many instructions of the cache a host interrupt comes.
-  void run(unsigned interrupt_at) {
+  // interrupt_at: before how many instructions of the cache a host interrupt comes. time_passes:
+  // nanoseconds that the guest's devices then see gone.
+  void run(unsigned interrupt_at, std::uint64_t time_passes = 0) {
     interrupt_at_ = interrupt_at;
+    time_passes_ = time_passes;
     const Monitor::Foundation foundation{processor, clock, input, vm, window, image};
     const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
     end = monitor->run(vcpu);
     vcpu = monitor->vcpu();
   }
+  GuestMemory& guest() { return vm.memory; }
   std::vector<std::uint32_t> memory() {
     std::vector<std::uint32_t> words;
     for (std::uint32_t at = data; at < stack; at += 4) {
@@ -128,7 +131,10 @@ class GuestRun {
     Vcpu cpu = load(context);
     context.error_code = 0;
     for (;;) {
-      if (executed++ == interrupt_at_) return store(context, cpu, timer);
+      if (executed++ == interrupt_at_) {
+        clock.time += time_passes_;
+        return store(context, cpu, timer);
+      }
       EXPECT_LT(executed, 100000u);
       if (executed >= 100000) std::abort();
       const StepOutcome outcome = interpreter.step(cpu);
@@ -184,7 +190,39 @@ class GuestRun {
   RecordingEnvironment environment;
   Interpreter interpreter{memory_, environment};
   unsigned interrupt_at_ = ~0u;
+  std::uint64_t time_passes_ = 0;
 };
+
+// An interrupt between two iterations of a string instruction pushes RF as 1, any other as 0 (SDM
+// volume 3, 17.3.1.1).
+TEST(GuestInterrupt, PushesRfWithinARepeatedInstruction) {
+  constexpr std::uint32_t idt = 0x1100, handler = 0x3000, timer_vector = 8;
+  const std::vector<std::uint8_t> program = {0xb9, 0x20, 0x4e, 0,    0,  // mov ecx, 20000
+                                             0xbe, 0,    0,    1,    0,  // mov esi, 0x10000
+                                             0xfb,                       // sti
+                                             0xf3, 0xac,                 // rep lodsb
+                                             0x40, 0x41, 0x42, 0xeb, 0xfb};
+  bool within = false, between = false;
+  for (unsigned at = 8; at < 24; ++at) {
+    GuestRun run(program);
+    run.vcpu.idtr = {GuestLinear(idt), 0x7f};
+    const Descriptor gate = Descriptor::gate(SystemType::interrupt_gate_32, 0, 0x10, handler);
+    run.guest().write(GuestPhysical(idt + timer_vector * 8), gate.low(), 4);
+    run.guest().write(GuestPhysical(idt + timer_vector * 8 + 4), gate.high(), 4);
+    run.guest().write(GuestPhysical(handler), 0xf4e6, 2);  // out 0xf4, al
+    run.run(at, 60'000'000);
+    ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << at;
+    const std::uint32_t esp = run.vcpu[Register::esp];
+    const std::uint32_t eip = run.guest().read(GuestPhysical(esp), 4);
+    const std::uint32_t flags = run.guest().read(GuestPhysical(esp + 8), 4);
+    const bool repeats = eip == code + 11 && run.vcpu[Register::ecx] != 20000;
+    EXPECT_EQ((flags & eflags::resume) != 0, repeats) << at;
+    within |= repeats;
+    between |= !repeats;
+  }
+  EXPECT_TRUE(within);
+  EXPECT_TRUE(between);
+}
 
 struct Row {
   const char* name;

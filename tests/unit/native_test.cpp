@@ -47,6 +47,7 @@ TEST(Native, RunsAloneWithTheGuestsRegisters) {
 TEST(Native, ExceptionsAreTheGuests) {
   for (const unsigned vector : {undefined, fpu_error}) {
     SmallGuest guest;
+    guest.vcpu.cr0 |= cr0::numeric_error;
     guest.put(SmallGuest::code, {0xd9, 0x1e, 0, 0x60});  // fstp dword [6000]
     guest.put(vector * 4, {0, 0x20, 0, 0});              // 0:2000
     guest.put(0x2000, {0x58, 0xe6, 0xf4});               // pop ax; out 0xf4, al
@@ -59,6 +60,24 @@ TEST(Native, ExceptionsAreTheGuests) {
     EXPECT_EQ(end.kind, RunEnd::Kind::exit);
     EXPECT_EQ(end.value, SmallGuest::code & 0xff);  // the saved IP
     EXPECT_EQ(guest.vm.memory.read(GuestPhysical(0x6000), 4), 7u);
+  }
+}
+
+// With CR0.NE clear an x87 error is IRQ 13, for which its instruction waits; with IF clear for
+// ever.
+TEST(Native, ErrorsOutsideOfTheProcessor) {
+  constexpr unsigned interrupt_13 = 0x75;  // as firmware leaves the controllers
+  for (const bool enabled : {false, true}) {
+    SmallGuest guest;
+    guest.vcpu.eflags =
+        (guest.vcpu.eflags & ~eflags::interrupt) | (enabled ? eflags::interrupt : 0);
+    guest.put(SmallGuest::code, {0xd9, 0xe8});     // fld1
+    guest.put(interrupt_13 * 4, {0, 0x20, 0, 0});  // 0:2000
+    guest.put(0x2000, {0x58, 0xe6, 0xf4});         // pop ax; out 0xf4, al
+    guest.processor.guest = [&](GuestContext& context) { context.vector = fpu_error; };
+    const RunEnd end = guest.run();
+    EXPECT_EQ(end.kind, enabled ? RunEnd::Kind::exit : RunEnd::Kind::halted);
+    EXPECT_EQ(end.value, enabled ? SmallGuest::code & 0xff : 0);  // the saved IP
   }
 }
 

@@ -159,6 +159,18 @@ TEST(InterpreterStep, MovSsHoldsBackInterruptsAndTraps) {
   EXPECT_EQ(machine.vcpu.interrupt_shadow, InterruptShadow::none);
 }
 
+// SDM volume 3, 6.8.3: of several in a row only the first is sure to hold anything back.
+TEST(InterpreterStep, ASecondMovSsHoldsNothingBack) {
+  for (const int second : {0x8e, 0x17}) {  // mov ss, ax; pop ss
+    Machine machine(Mode::real);
+    machine.vcpu.eflags |= eflags::trap;
+    EXPECT_FALSE(machine.run({0x8e, 0xd0}).single_step);
+    EXPECT_TRUE(machine.run({second, 0xd0}).single_step);
+    EXPECT_EQ(machine.vcpu.interrupt_shadow, InterruptShadow::none);
+    EXPECT_FALSE(machine.run({0x8e, 0xd0}).single_step);
+  }
+}
+
 TEST(InterpreterStep, StiCastsAShadowWhereIfWasClear) {
   Machine machine;
   machine.run({0xfb});

@@ -95,6 +95,14 @@ TEST(InterpreterString, UnderTfOneIterationAtATime) {
   }
 }
 
+// A breakpoint that one iteration meets is told of before the next one.
+TEST(InterpreterString, WithABreakpointArmedOneIterationAtATime) {
+  Machine machine = string_machine(3);
+  machine.vcpu.dr7 |= 2;
+  EXPECT_EQ(machine.run({0xf3, 0xa4}).kind, Kind::unfinished);
+  EXPECT_EQ(machine[Register::ecx], 2u);
+}
+
 TEST(InterpreterString, AFaultKeepsTheFinishedIterations) {
   for (bool user : {false, true}) {
     Machine machine = string_machine(100);

@@ -225,6 +225,31 @@ TEST(FarTransfer, ReturnWithinTheLevel) {
   EXPECT_EQ(machine.vcpu[Register::esp], Machine::kernel_stack);
 }
 
+// The stack words that far transfers read and write are checked as an instruction's are.
+TEST(FarTransfer, AlignmentOfTheStack) {
+  for (unsigned cpl : {0u, 3u}) {
+    for (const bool check : {false, true}) {
+      for (unsigned distance = 0; distance < 4; ++distance) {
+        Machine machine;
+        machine.at_level(cpl);
+        machine.vcpu.cr0 |= cr0::alignment_mask;
+        if (check) machine.vcpu.eflags |= eflags::alignment_check;
+        machine.vcpu[Register::esp] += distance;
+        const std::uint16_t cs = machine.vcpu[Segment::cs].selector;
+        const bool refused = cpl == 3 && check && distance != 0;
+        const auto called =
+            far_call(machine.vcpu, machine.memory, machine.environment, {cs, target}, 4, 0x5007);
+        ASSERT_EQ(called.ok(), !refused) << cpl << check << distance;
+        if (refused) EXPECT_EQ(called.error(), Exception::alignment_check());
+        if (refused) machine.push({cs, target});
+        const auto returned = far_return(machine.vcpu, machine.memory, 4, 0);
+        ASSERT_EQ(returned.ok(), !refused) << cpl << check << distance;
+        if (refused) EXPECT_EQ(returned.error(), Exception::alignment_check());
+      }
+    }
+  }
+}
+
 TEST(FarTransfer, ReturnToAnOuterLevelReleasesParametersOnBothStacks) {
   Machine machine;
   machine.vcpu[Segment::es] = machine.get(Machine::data_3).cache(Machine::data_3);

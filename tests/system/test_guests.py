@@ -16,6 +16,7 @@ from transcripts import NAMES, ROOT
 IMAGE = ROOT / "build" / "undercroft.elf"
 FOLDER = ROOT / "build" / "guests"
 PASSED = 0x20 * 2 + 1
+TRIPLE_FAULT = 0x12 * 2 + 1
 
 # The same deterministic processor for both: time passes with instructions.
 MACHINE = ["qemu-system-i386", "-accel", "tcg", "-cpu", "pentium3", "-display", "none", "-nic",
@@ -180,6 +181,18 @@ def test_twin_with_modules(tmp_path):
     expected = bare("modules", words, modules)
     assert "| modules: 2" in expected[1], expected[2]
     compare(expected, hosted("modules", "", words, modules))
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("engine", ["translate", "interpret"])
+@pytest.mark.parametrize("word", ["no-table", "no-page", "no-gate", "no-stack"])
+def test_triple_fault_ends_the_guest(word, engine):
+    """The bare machine resets, which ends QEMU here; Undercroft says so."""
+    status, expected, text = bare("double_faults", word)
+    assert status == 0 and len(expected) == 2, text
+    status, transcript, text = hosted("double_faults", f"engine={engine}", word)
+    transcripts.assert_equal(expected, transcript, "QEMU", text)
+    assert status == TRIPLE_FAULT, text
 
 
 def compare(expected_run, hosted_run):

@@ -54,6 +54,15 @@ f_iret_none: pushl $0
              push %cs
              pushl $f_pushf
              iret
+f_popf_vm:   pushl $0x20002
+             popf
+             pushf
+             pop %eax
+             int $0x80
+f_iret_vm:   pushl $0x20002
+             push %cs
+             pushl $f_pushf
+             iret
 f_cli:       cli
              pushf
              pop %eax
@@ -104,8 +113,9 @@ f_value:     .long 0
 .text
 )");
 extern "C" char f_pushf[], f_pushfw[], f_popf_all[], f_popf_none[], f_popfw[], f_iret_all[],
-    f_iret_none[], f_cli[], f_sti[], f_in[], f_lahf[], f_int[], f_int3[], f_int3_long[], f_into[],
-    f_into_not[], f_icebp[], f_bound[], f_boundw[], f_bound_rm[], f_nested[];
+    f_iret_none[], f_popf_vm[], f_iret_vm[], f_cli[], f_sti[], f_in[], f_lahf[], f_int[], f_int3[],
+    f_int3_long[], f_into[], f_into_not[], f_icebp[], f_bound[], f_boundw[], f_bound_rm[],
+    f_nested[];
 extern "C" volatile u32 f_value;
 
 // The vector and, where there is one, the error code; for a snippet that ran to its end what it
@@ -136,6 +146,16 @@ void privilege_matrix() {
       outcome("none", run_in_ring(cpl, f_iret_none, enabled));
       put('\n');
     }
+  }
+}
+
+// Only IRET at CPL 0 sets VM; TCG's does so in the other rings, too.
+void virtual_mode_flag() {
+  for (unsigned cpl = 0; cpl < 4; ++cpl) {
+    print("VM at ", cpl, ':');
+    outcome("popf", run_in_ring(cpl, f_popf_vm, always_one));
+    if (cpl != 0 && option("limits")) outcome("iret", run_in_ring(cpl, f_iret_vm, always_one));
+    put('\n');
   }
 }
 
@@ -263,6 +283,7 @@ void test() {
   enable_paging();
   prepare_rings();
   privilege_matrix();
+  virtual_mode_flag();
   other_flags();
   gates();
   bounds();

@@ -240,11 +240,15 @@ TEST(FarTransfer, AlignmentOfTheStack) {
         const auto called =
             far_call(machine.vcpu, machine.memory, machine.environment, {cs, target}, 4, 0x5007);
         ASSERT_EQ(called.ok(), !refused) << cpl << check << distance;
-        if (refused) EXPECT_EQ(called.error(), Exception::alignment_check());
-        if (refused) machine.push({cs, target});
+        if (refused) {
+          EXPECT_EQ(called.error(), Exception::alignment_check());
+          machine.push({cs, target});
+        }
         const auto returned = far_return(machine.vcpu, machine.memory, 4, 0);
         ASSERT_EQ(returned.ok(), !refused) << cpl << check << distance;
-        if (refused) EXPECT_EQ(returned.error(), Exception::alignment_check());
+        if (refused) {
+          EXPECT_EQ(returned.error(), Exception::alignment_check());
+        }
       }
     }
   }

@@ -18,6 +18,15 @@ inline volatile u8* spoil_page() {
 
 void fill_with_code(volatile u8* at, u32 bytes);
 
+// Set while code by chance runs, which the timer may have to end.
+inline volatile bool wild;
+
+// Lets a timer tick in, so that a watchdog sees that the kernel lives.
+inline void breathe() { asm volatile("sti\n nop\n cli" : : : "memory"); }
+
+// run_user, for at most a few ticks.
+Trap run_wild_user(const UserState&);
+
 // Runs code at CPL 0, on a stack of its own, until it traps or has taken too many timer ticks.
 Trap run_kernel_code(u32 address);
 

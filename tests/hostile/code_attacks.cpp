@@ -26,7 +26,8 @@ Trap run_kernel_code(u32 address) {
   const u32 page = reinterpret_cast<u32>(spoil_page()), other = reinterpret_cast<u32>(spoil_page());
   const u32 state[] = {random_word(), random_word(), random_word(), random_word(),
                        page,          other,         address,       other + 0xf00};
-  return attempt([&] {
+  wild = true;
+  const Trap trap = attempt([&] {
     asm volatile(
         "mov 28(%%esi), %%esp\n pushl 24(%%esi)\n mov 0(%%esi), %%eax\n mov 4(%%esi), %%ebx\n"
         "mov 8(%%esi), %%ecx\n mov 12(%%esi), %%edx\n mov 16(%%esi), %%edi\n"
@@ -35,6 +36,15 @@ Trap run_kernel_code(u32 address) {
         : "S"(state)
         : "memory");
   });
+  wild = false;
+  return trap;
+}
+
+Trap run_wild_user(const UserState& state) {
+  wild = true;
+  const Trap trap = run_user(state);
+  wild = false;
+  return trap;
 }
 
 void attack_kernel_code() {
@@ -63,7 +73,7 @@ void attack_user_code() {
     state.eflags = 0x202 | (random() & (one_in(4) ? 0x7fd5u : 0x4d5u)) | (one_in(8) ? 0x100 : 0);
     if (one_in(8)) state.eflags &= ~interrupt_flag;
     if (one_in(6)) state.fs = static_cast<u16>(random());
-    run_user(state);
+    run_wild_user(state);
   }
   set_cr0(cr0() & ~cr0_pg);
 }
@@ -75,12 +85,16 @@ void attack_code_cache() {
   for (u32 i = 0; i < functions; ++i) write_function(first + i * 16, base + i);
   u32 wrong = 0;
   for (u32 round = 0; round < 3; ++round) {
-    for (u32 i = 0; i < functions; ++i) wrong += call(first + i * 16) != base + i + 1;
+    for (u32 i = 0; i < functions; ++i) {
+      wrong += call(first + i * 16) != base + i + 1;
+      if (i % 512 == 0) breathe();
+    }
     for (u32 k = 0; k < 200; ++k) {
       const u32 i = random(functions);
       write_function(first + i * 16, base + i + 5);
       wrong += call(first + i * 16) != base + i + 6;
       write_function(first + i * 16, base + i);
+      breathe();
     }
   }
   check(wrong == 0, "code that fills the cache gives its own results");

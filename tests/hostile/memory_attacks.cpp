@@ -38,6 +38,7 @@ void map_the_kernel(PageTable& root) {
 
 void touch(u32 address) {
   const u32 how = random(4), value = random_entry();
+  breathe();
   attempt([&] {
     switch (how) {
       case 0:
@@ -88,7 +89,7 @@ void attack_page_tables() {
       state.eip = one_in(2) ? address_above_the_kernel() : reinterpret_cast<u32>(spoil_page());
       state.esp = address_above_the_kernel();
       state.eflags = 0x202;
-      run_user(state);
+      run_wild_user(state);
     }
   }
   leave_paging();
@@ -136,6 +137,7 @@ void attack_cpu_page() {
   for (u32 slot = 8; slot < 1024; ++slot) {
     if (slot >= 1016 && !paged) continue;  // registers of devices on a bare machine
     const u32 base = slot << 22;
+    breathe();
     for (u32 k = 0; k < 6; ++k) {
       const u32 offset = one_in(3) ? random(0x400000) : 0x130000 + random(page_bytes);
       attempt([&] { memory_at(base + offset) = random_word(); });

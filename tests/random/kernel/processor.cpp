@@ -13,18 +13,42 @@ alignas(8) u64 ldt[ldt_descriptors];
 alignas(8) u8 fault_stack[512];
 alignas(8) u8 trap_stack[1024];
 
-struct [[gnu::packed]] FullTaskState {
+struct FullTaskState {
   u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, general[8], segments[6], ldtr;
   u16 trap, io_map;
 };
 static_assert(sizeof(FullTaskState) == 104);
-FullTaskState fault_task;
+FullTaskState fault_task, other_task;
 FullTaskState& main_task() { return reinterpret_cast<FullTaskState&>(task_state()); }
 
 u32 end_of(const void* stack, u32 size) { return reinterpret_cast<u32>(stack) + size; }
 
-u64 available_task(const void* task) {
-  return make_segment(reinterpret_cast<u32>(task), sizeof(FullTaskState) - 1, 0x89, 0);
+u64 available_task(const void* task, u8 access = 0x89) {
+  return make_segment(reinterpret_cast<u32>(task), sizeof(FullTaskState) - 1, access, 0);
+}
+
+u16 task_register() {
+  u32 value;
+  asm volatile("str %0" : "=r"(value));
+  return static_cast<u16>(value);
+}
+
+// It runs in a ring that depends on the sequence's number, and ends at its first instruction.
+void make_other_task(u32 ring) {
+  constexpr u16 code[] = {kernel_code, ring1_code * 8 | 1, ring2_code * 8 | 2, user_code};
+  constexpr u16 data[] = {kernel_data, ring1_data * 8 | 1, ring2_data * 8 | 2, user_data};
+  other_task = {};
+  other_task.esp0 = end_of(trap_stack, sizeof trap_stack);
+  other_task.ss0 = kernel_data;
+  other_task.cr3 = directory.address();
+  other_task.eip = trampoline;
+  other_task.eflags = 2;
+  for (unsigned r = 0; r < 8; ++r) other_task.general[r] = 0x11111111 * r;
+  other_task.general[4] = base + 0x6800;
+  for (unsigned s = 0; s < 6; ++s) other_task.segments[s] = data[ring];
+  other_task.segments[1] = code[ring];
+  other_task.io_map = sizeof(FullTaskState);
+  gdt()[other_task_entry] = available_task(&other_task, 0xe9);
 }
 
 void load_main_task() {
@@ -53,6 +77,7 @@ void make_gates() {
     set_gate(vector, make_gate(kernel_code, stubs + 16 * vector, open ? 0xee : 0x8e));
   }
   set_gate(8, make_gate(fault_tss_entry * 8, 0, 0x85));
+  set_gate(other_task_vector, make_gate(other_task_entry * 8, 0, 0xe5));
 }
 
 void set(u64& entry, u64 wanted) {
@@ -69,7 +94,8 @@ constexpr bool has_error_code(u32 vector) {
 }
 
 void take_from_task(State& state) {
-  const FullTaskState& task = main_task();
+  const bool other = fault_task.link / 8 == other_task_entry;
+  const FullTaskState& task = other ? other_task : main_task();
   for (unsigned r = 0; r < 8; ++r) state.general[r] = task.general[r];
   u32* const segments[] = {&state.es, &state.cs, &state.ss, &state.ds, &state.fs, &state.gs};
   for (unsigned s = 0; s < 6; ++s) *segments[s] = task.segments[s] & 0xffff;
@@ -120,6 +146,8 @@ void prepare(const Sequence& sequence) {
   main_task().esp1 = sequence.esp1;
   main_task().ss2 = sequence.ss2;
   main_task().esp2 = sequence.esp2;
+  make_other_task(sequence.number & 3);
+  for (unsigned i = 0; i < saved_task_words; ++i) (&main_task().eip)[i] = 0;
   Entry& entry = sequence_entry;
   for (unsigned r = 0; r < 8; ++r) entry.general[r] = sequence.general[r];
   entry.es = sequence.es;
@@ -143,7 +171,8 @@ void prepare(const Sequence& sequence) {
 void regain() {
   set_cr0(cr0_pg | 0x31);
   set_cr4(0);
-  if (sequence_state.by_task) load_main_task();
+  sequence_state.tr = task_register();
+  if (sequence_state.tr != tss_selector) load_main_task();
 }
 
 void look(State& state) {
@@ -151,6 +180,8 @@ void look(State& state) {
   if (state.by_task) return take_from_task(state);
   take_from_stack(state);
 }
+
+u32 saved_task_word(unsigned index) { return (&main_task().eip)[index]; }
 
 u64 descriptor_before(const Sequence& sequence, unsigned index) {
   if (index < random_descriptors) return sequence.gdt[index];

@@ -12,6 +12,9 @@ void prepare(const Sequence& sequence);
 void regain();
 // Completes the state from the exception's frame, or from the task that it interrupted.
 void look(State& state);
+// What the processor has saved in the main task's TSS from EIP on, if it has left it.
+inline constexpr unsigned saved_task_words = 16;
+u32 saved_task_word(unsigned index);
 // A descriptor as the sequence wanted it and as it is now; index counts the random ones of the GDT,
 // then those of the LDT.
 inline constexpr unsigned descriptors = random_descriptors + ldt_descriptors;

@@ -60,6 +60,7 @@ void put_registers(const Sequence& sequence, const State& state) {
   field_if(state.ds != sequence.ds, "ds", state.ds);
   field_if(state.fs != sequence.fs, "fs", state.fs);
   field_if(state.gs != sequence.gs, "gs", state.gs);
+  field_if(state.tr != tss_selector, "tr", state.tr);
   field_if(state.cr0 != sequence.cr0, "cr0", state.cr0);
 }
 
@@ -104,6 +105,15 @@ void put_descriptors(const Sequence& sequence) {
   }
 }
 
+void put_left_task() {
+  for (unsigned i = 0; i < processor::saved_task_words; ++i) {
+    put(" t");
+    put_hex(i);
+    put("=");
+    put_hex(processor::saved_task_word(i));
+  }
+}
+
 }  // namespace
 
 void report(const Sequence& sequence, const State& state) {
@@ -118,6 +128,7 @@ void report(const Sequence& sequence, const State& state) {
   field_if(state.vector == 14 || state.by_task, "cr2", state.cr2);
   field_if(state.dr6 != 0xffff0ff0, "dr6", state.dr6);
   put_registers(sequence, state);
+  if (state.tr / 8 == other_task_entry) put_left_task();
   put_page_bits(sequence);
   put_descriptors(sequence);
   put_words();

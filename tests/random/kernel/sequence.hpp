@@ -22,9 +22,9 @@ inline constexpr u32 back_door = 0xc00000;
 
 // GDT entries; below are those of the runtime (cpu.hpp).
 inline constexpr unsigned ring1_code = 8, ring1_data = 9, ring2_code = 10, ring2_data = 11,
-                          ldt_entry = 12, fault_tss_entry = 13, conforming_code = 14,
+                          ldt_entry = 12, fault_tss_entry = 13, conforming_code = 14, other_task_entry = 15,
                           first_random = 16, random_descriptors = 16, ldt_descriptors = 8;
-inline constexpr unsigned first_gate = 0x60, random_gates = 8, words = 16, longest_code = 128;
+inline constexpr unsigned other_task_vector = 0x5f, first_gate = 0x60, random_gates = 8, words = 16, longest_code = 128;
 
 struct [[gnu::packed]] Sequence {
   u32 number;
@@ -44,6 +44,9 @@ struct [[gnu::packed]] Sequence {
 };
 static_assert(sizeof(Sequence) == 560);
 
+// Where gates and the other task lead: INT3 in the second code page.
+inline constexpr u32 trampoline = base + 0x1800;
+
 // The processor after the exception that ended a sequence. entry.S knows the offsets.
 struct State {
   u32 vector;
@@ -52,7 +55,7 @@ struct State {
   u32 cr0, cr2;
   u32 by_task;  // the double fault came by a task gate, and the TSS has the rest
   // Found out by the kernel from the exception's frame.
-  u32 error, eip, eflags, dr6;
+  u32 error, eip, eflags, dr6, tr;
 };
 
 // What the sequence starts with, for entry.S.

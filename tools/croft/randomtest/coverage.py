@@ -4,7 +4,7 @@ many instructions went before."""
 import collections
 
 from . import compare
-from .instructions import CLASSES, LAST
+from .classes import CLASSES, LAST
 
 VECTORS = {0: "DE", 1: "DB", 3: "BP", 4: "OF", 5: "BR", 6: "UD", 7: "NM", 8: "DF", 10: "TS", 11: "NP",
            12: "SS", 13: "GP", 14: "PF", 16: "MF", 17: "AC", 19: "XM"}

@@ -4,8 +4,9 @@ import random
 
 from . import flags
 from .encoding import DS, Encoder, Profile
-from .instructions import CLASSES, LAST, USES_DATA_SEGMENT
-from .sequence import BASE, CODE_MAX, FULL_RIGHTS, GDT_COUNT, LDT_COUNT, PAGES, WORD_COUNT, Sequence
+from .classes import CLASSES, LAST, USES_DATA_SEGMENT
+from .selectors import CODE_SELECTORS
+from .sequence import BASE, CODE_MAX, FULL_RIGHTS, GATE_COUNT, GDT_COUNT, LDT_COUNT, PAGES, WORD_COUNT, Sequence
 
 ENDS = (b"\x0f\x0b", b"\xcc", b"\xcd\x80")
 
@@ -31,6 +32,22 @@ def descriptor(rng, profile):
     low = base << 16 & 0xFFFF0000 | limit & 0xFFFF
     high = base & 0xFF000000 | granularity << 20 | limit & 0xF0000 | access << 8 | base >> 16 & 0xFF
     return high << 32 | low
+
+
+TRAMPOLINE = BASE + 0x1800  # INT3 in the second code page
+
+
+def gate(rng, types, strict):
+    """A call, interrupt, trap or task gate to the trampoline, by a selector of some ring."""
+    selector = rng.choice(CODE_SELECTORS) if rng.random() < 0.85 else rng.randrange(16, 32) << 3
+    offset = TRAMPOLINE + rng.randrange(64)
+    kind = rng.choice(types)
+    if kind in (4, 6, 7):  # of 16 bits: the upper half of the offset is not used
+        offset = offset & 0xFFFF | (rng.getrandbits(16) << 16 if strict else 0)
+    access = kind | rng.choice((3, 3, 3, rng.randrange(4))) << 5
+    access |= 0x80 if rng.random() < 0.93 else 0
+    high = offset & 0xFFFF0000 | access << 8 | rng.choice((0, 0, 1, 3))
+    return high << 32 | selector << 16 | offset & 0xFFFF
 
 
 def page_rights(rng, needed):
@@ -64,6 +81,9 @@ def start_state(rng, profile, ring):
     sequence.cr4 = rng.choice((0, 0, 0x10, 0x80, 0x200, 0x290)) | (4 if rng.random() < 0.15 else 0)
     sequence.gdt = [descriptor(rng, profile) for _ in range(GDT_COUNT)]
     sequence.ldt = [descriptor(rng, profile) for _ in range(LDT_COUNT)]
+    for index in (8, 10, 12, 14):  # selectors C0h, D0h, E0h, F0h
+        sequence.gdt[index] = gate(rng, (0xC, 0xC, 0xC, 0x4), profile.strict)
+    sequence.gates = [gate(rng, (0xE, 0xE, 0xF, 0x6, 0x7), profile.strict) for _ in range(GATE_COUNT)]
     user = 4 if ring == 3 else 0
     code_needed = 1 | user if rng.random() < 0.95 else 0
     for page in range(PAGES):

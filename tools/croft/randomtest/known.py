@@ -44,7 +44,7 @@ FAULTS = frozenset((0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19))
 
 def _resume_flag(case, field):
     """RF is set in the flags that a fault saves (SDM volume 3, 17.3.1.1). TCG leaves it out."""
-    return (field == "flags" and case.vector() in FAULTS
+    return (field == "flags" and case.number("v", "got") in FAULTS
             and case.number("flags") | RF == case.number("flags", "got"))
 
 
@@ -88,10 +88,10 @@ def _stopped_by_x87(case, field):
 
 
 def _stack_as_supervisor(case, field):
-    """A far call or return accesses the stack with the rights of its CPL. TCG does so as ring 0, and
+    """A far call, return or INT without a change of ring accesses the stack with the rights of its CPL. TCG does so as ring 0, and
     goes on where user code meets a supervisor page."""
     opcode, register = case.opcode("got")
-    far = opcode in (0x9A, 0xCA, 0xCB) or opcode == 0xFF and register == 3
+    far = opcode in (0x9A, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE) or opcode == 0xFF and register == 3
     return field != "run" and far and case.number("v", "got") == 14 and case.number("e", "got") & 4 != 0
 
 
@@ -121,6 +121,18 @@ def _enable_and_step(case, field):
     return field != "run" and case.number("v", "got") == 1 and case.opcode("got")[0] == 0xFB
 
 
+def _enter_without_probe(case, field):
+    """ENTER faults if its last stack address cannot be written (SDM volume 2). TCG does not look."""
+    return field != "run" and case.opcode("got")[0] == 0xC8 and case.number("v", "got") in (8, 14)
+
+
+def _emulated_and_switched(case, field):
+    """With CR0.EM and TS an MMX or SSE instruction is #UD (SDM volume 3, 12.1). TCG raises #NM."""
+    opcode, _ = case.opcode()
+    return (field == "v" and case.vector() == 7 and case.number("v", "got") == 6
+            and opcode is not None and opcode >= 0x0F00)
+
+
 def _time(case, field):
     """RDTSC that is stepped over shows the time."""
     return case.vector() == 1 and case.opcode()[0] == 0x0F31 and field in ("eax", "edx")
@@ -146,10 +158,12 @@ RULES = {
     "TCG: order of PUSHA": _all_registers_order,
     "partial frame of a double fault": _partial_frame,
     "Undercroft: x87 is not interpreted": _stopped_by_x87,
-    "TCG: far calls and returns use the stack as ring 0": _stack_as_supervisor,
+    "TCG: far calls, returns and INT use the stack as ring 0": _stack_as_supervisor,
     "TCG: far transfers set no accessed bit": _not_accessed,
     "TCG: STI holds the single step back": _enable_and_step,
     "TCG: SGDT and SIDT write in parts": _table_in_parts,
+    "TCG: ENTER does not probe": _enter_without_probe,
+    "TCG: #NM before #UD of MMX and SSE": _emulated_and_switched,
     "time": _time,
 }
 

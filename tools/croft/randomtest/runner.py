@@ -8,8 +8,10 @@ import subprocess
 import time
 
 from .. import paths
+from ..errors import CroftError
 from ..machine import BASE
 
+MOST_BARREN = 8  # boots in a row that end with their first sequence
 KERNEL = paths.BUILD / "random" / "random.elf"
 
 
@@ -63,7 +65,7 @@ def _lines(machine, module, on_line):
 def run(machine, sequences, folder):
     """{index: line, or "! why" for one that ended the kernel}. `folder` takes the module."""
     results = {}
-    first = 0
+    first = barren = 0
 
     def on_line(text):
         words = text.split()
@@ -81,6 +83,9 @@ def run(machine, sequences, folder):
         if done >= len(sequences):
             break
         results[done] = "! " + _why(status, text)
+        barren = barren + 1 if done == first else 0
+        if barren > MOST_BARREN:
+            raise CroftError(f"the kernel of the random tester does not run: {results[done]}")
         first = done + 1
     return results
 

@@ -1,0 +1,17 @@
+"""Selectors that sequences load, jump to and look at: the fixed ones of the kernel's tables, the random
+ones, and some beyond (tests/random/kernel/sequence.hpp)."""
+
+CODE_SELECTORS = (0x10, 0x41, 0x52, 0x23)  # flat, by ring
+STACK_SELECTORS = (0x18, 0x49, 0x5A, 0x2B)
+TASK = 0x78  # of a task that ends at once
+SELECTORS = (0x10, 0x18, 0x23, 0x2B, 0x41, 0x49, 0x52, 0x5A, 0x30, 0x60, 0x70, 0)
+
+
+def any_selector(e):
+    if e.rng.random() < 0.35:
+        return e.rng.choice(SELECTORS) | e.rng.choice((0, 0, 0, 1, 2, 3))
+    if e.rng.random() < 0.3:
+        return e.rng.randrange(10) << 3 | 4 | e.rng.randrange(4)
+    if e.rng.random() < 0.03:
+        return e.rng.getrandbits(16) & 0xFFF8
+    return e.rng.randrange(16, 32) << 3 | e.rng.choice((0, 3, e.rng.randrange(4)))

@@ -18,6 +18,15 @@ constexpr bool is_fault(std::uint32_t vector) {
   return vector < host_interrupt_base && vector != static_cast<std::uint32_t>(Vector::debug);
 }
 
+// A null selector that the way back to ring 3 would make 0 (SDM volume 2, IRET).
+constexpr bool is_null_with_rpl(std::uint32_t selector) { return selector >= 1 && selector <= 3; }
+
+// Whether the context's data segments come out of a return to ring 3 as they are.
+bool survives_return(const GuestContext& context) {
+  return !is_null_with_rpl(context.ds) && !is_null_with_rpl(context.es) &&
+         !is_null_with_rpl(context.fs) && !is_null_with_rpl(context.gs);
+}
+
 }  // namespace
 
 // Design section 1: IF set, IOPL at most 2, and every segment cache as its selector says.
@@ -105,6 +114,7 @@ void Monitor::reload_user_segments() {
     if (loaded == cache.selector) continue;
     if (selector::is_null(loaded)) {
       cache = {};
+      if (loaded != 0) segments_exact_ = false;  // see survives_return
     } else {
       const auto image = selector::in_ldt(loaded) ? processor_.ldt_image(View::user)
                                                   : processor_.gdt_image(View::user);
@@ -130,7 +140,9 @@ Monitor::Next Monitor::user_trap() {
   if (context_.vector == static_cast<unsigned>(Vector::page_fault)) {
     Exception exception{};
     const FaultResult result = handle_page_fault(View::user, exception);
-    if (result == FaultResult::resumed) return Next::resume;
+    if (result == FaultResult::resumed && (vcpu_.virtual_8086() || survives_return(context_))) {
+      return Next::resume;
+    }
     save_user_context();
     if (result == FaultResult::inject) inject(Event::of(exception));
     if (result == FaultResult::emulate) interpret_one();

@@ -98,6 +98,7 @@ Guarded<Transfer> call_inner_level(Vcpu& vcpu, LinearMemory& memory, const Table
   PushFrame frame(ss, stack.esp, size, Privilege::supervisor, selector::error_code(stack.ss));
   frame.push(vcpu[Segment::ss].selector);
   frame.push(vcpu[Register::esp]);
+  TRY(frame.probe(memory));  // before the parameters are read
   for (unsigned i = gate.gate_parameters(); i-- > 0;) {
     frame.push(TRY(peek_stack(vcpu, memory, i * size, size)));
   }

@@ -27,7 +27,10 @@ bool loadable(const Vcpu& vcpu, Segment segment, std::uint16_t selector, Descrip
 bool reload_gives(const Vcpu& vcpu, Segment segment, Descriptor descriptor) {
   const DescriptorCache& cache = vcpu[segment];
   const bool needs_segment = segment == Segment::cs || segment == Segment::ss;
-  if (selector::is_null(cache.selector)) return !needs_segment && !cache.usable;
+  // The return to ring 3 makes every null selector 0 (SDM volume 2, IRET).
+  if (selector::is_null(cache.selector)) {
+    return !needs_segment && !cache.usable && cache.selector == 0;
+  }
   if (!cache.usable || !loadable(vcpu, segment, cache.selector, descriptor)) return false;
   if (!needs_segment && !descriptor.accessed()) return false;
   DescriptorCache held = cache;

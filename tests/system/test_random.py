@@ -13,9 +13,9 @@ from croft.randomtest import command, runner  # noqa: E402
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("engine", runner.HOSTED)
+@pytest.mark.parametrize("engine", runner.ENGINES)
 def test_found_sequences_stay_equal(engine, tmp_path):
-    assert not command.replay(runner.HOSTED[engine], tmp_path)
+    assert not command.replay(runner.QEMU, engine, tmp_path)
 
 
 def run_croft(count, seed, engines):

@@ -147,7 +147,9 @@ def _parser():
                       help="instead: N random sequences, bare and hosted (docs/testing.md)")
     test.add_argument("--seed", default="1", help="of --random and --hostile (default 1)")
     test.add_argument("--engines", default="translate,interpret", metavar="NAMES",
-                      help="of --random (default translate,interpret)")
+                      help="of --random (default translate,interpret; there is guard too)")
+    test.add_argument("--emulator", choices=["qemu", "bochs"], default="qemu",
+                      help="of --random (default qemu)")
     test.add_argument("--hostile", type=float, metavar="MINUTES",
                       help="instead: hostile guests for so long (docs/resource-control.md)")
     test.set_defaults(action=do_test)
@@ -253,7 +255,7 @@ def do_build(_options):
 
 def do_test(options):
     if options.random:
-        return randomtest.run(options.random, options.seed, options.engines)
+        return randomtest.run(options.random, options.seed, options.engines, options.emulator)
     if options.hostile:
         return hostile.run(options.hostile, int(options.seed))
     return suite.run(options.all, options.select)

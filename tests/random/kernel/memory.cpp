@@ -107,13 +107,15 @@ void look() {
   directory_entry = directory.entries[sandbox_slot];
 }
 
+// Byte by byte: the word may lie on two pages.
 u32 take(u32 address) {
   const u32 value = memory_at(address);
-  const u32 page = (address - base) / page_bytes;
-  if (address < base || page >= pages) return value;
-  const u32 frame = frame_of_page[page];
-  put(frame * page_bytes + address % page_bytes, bytes_of(expected[frame]) + address % page_bytes,
-      4);
+  for (u32 byte = address; byte != address + 4; ++byte) {
+    const u32 page = (byte - base) / page_bytes;
+    if (byte < base || page >= pages) continue;
+    const u32 frame = frame_of_page[page], offset = byte % page_bytes;
+    frame_bytes(frame)[offset] = bytes_of(expected[frame])[offset];
+  }
   return value;
 }
 

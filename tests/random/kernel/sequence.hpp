@@ -22,9 +22,11 @@ inline constexpr u32 back_door = 0xc00000;
 
 // GDT entries; below are those of the runtime (cpu.hpp).
 inline constexpr unsigned ring1_code = 8, ring1_data = 9, ring2_code = 10, ring2_data = 11,
-                          ldt_entry = 12, fault_tss_entry = 13, conforming_code = 14, other_task_entry = 15,
-                          first_random = 16, random_descriptors = 16, ldt_descriptors = 8;
-inline constexpr unsigned other_task_vector = 0x5f, first_gate = 0x60, random_gates = 8, words = 16, longest_code = 128;
+                          ldt_entry = 12, fault_tss_entry = 13, conforming_code = 14,
+                          other_task_entry = 15, first_random = 16, random_descriptors = 16,
+                          ldt_descriptors = 8;
+inline constexpr unsigned other_task_vector = 0x5f, first_gate = 0x60, random_gates = 8, words = 16,
+                          longest_code = 128;
 
 struct [[gnu::packed]] Sequence {
   u32 number;

@@ -123,7 +123,8 @@ TEST(ReloadGives, SeesEveryChange) {
   EXPECT_FALSE(gives([](DescriptorCache& ds) { ds.selector = 0; }, data));
   EXPECT_FALSE(gives(nothing, flat(access::read_only)));
   EXPECT_FALSE(gives(nothing, Descriptor{}));
-  EXPECT_TRUE(gives([](DescriptorCache& ds) { ds = null_cache(3); }, Descriptor{}));
+  EXPECT_TRUE(gives([](DescriptorCache& ds) { ds = null_cache(0); }, Descriptor{}));
+  EXPECT_FALSE(gives([](DescriptorCache& ds) { ds = null_cache(3); }, Descriptor{}));
   EXPECT_FALSE(gives([](DescriptorCache& ss) { ss = null_cache(0); }, Descriptor{}, Segment::ss));
   // A load would set the accessed bit; SYSEXIT loads CS and SS without.
   EXPECT_FALSE(gives(nothing, flat(access::untouched(access::data))));

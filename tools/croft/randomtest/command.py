@@ -19,8 +19,8 @@ MOST_REDUCED = 8  # mismatches of a run that are reduced; the rest is counted on
 class Run:
     """All batches of one run, and what came of them."""
 
-    def __init__(self, seed, machines, folder):
-        self.seed, self.machines, self.folder = seed, machines, folder
+    def __init__(self, seed, emulator, machines, folder):
+        self.seed, self.emulator, self.machines, self.folder = seed, emulator, machines, folder
         self.coverage = Coverage()
         self.compared = collections.Counter()
         self.lost = 0
@@ -28,15 +28,15 @@ class Run:
         self.unexplained = []  # (machine, number, sequence, verdict)
 
     def batch(self, first, count):
-        sequences = [generate(self.seed, number) for number in range(first, first + count)]
-        expected = runner.run(runner.BARE, sequences, self.folder)
+        sequences = [generate(self.seed, number, self.emulator.profile) for number in range(first, first + count)]
+        expected = runner.run(self.emulator.bare, sequences, self.folder)
         for index, sequence in enumerate(sequences):
             self.coverage.add(sequence, expected[index])
             self.lost += expected[index].startswith("!")
         for machine in self.machines:
             got = runner.run(machine, sequences, self.folder)
             for index, sequence in enumerate(sequences):
-                verdict = compare.compare(sequence, expected[index], got[index])
+                verdict = compare.compare(sequence, expected[index], got[index], self.emulator)
                 self.compared[machine.name] += 1
                 self.rules.update(verdict.rules or ())
                 if verdict.mismatch():
@@ -49,7 +49,7 @@ def keep(run, folder=FOUND):
     """Reduces and writes the first of the mismatches."""
     folder.mkdir(parents=True, exist_ok=True)
     for machine, number, sequence, verdict in run.unexplained[:MOST_REDUCED]:
-        smaller, reduced = reduce(machine, sequence, run.folder)
+        smaller, reduced = reduce(run.emulator, machine, sequence, run.folder)
         remarks = [f"{machine.name}, seed {run.seed}, number {number}"]
         if smaller is None:
             remarks.append("only in company of the sequences before it")
@@ -61,16 +61,14 @@ def keep(run, folder=FOUND):
         print(f"kept {file.relative_to(paths.ROOT)}", flush=True)
 
 
-def chosen(names):
-    return [runner.HOSTED[name] for name in names.split(",")]
-
-
-def run(count, seed, names):
+def run(count, seed, engines, emulator_name):
     """Returns croft's exit status: 1 if anything differed that no rule explains."""
     build.image()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="croft-random-") as folder:
-        made = Run(seed, chosen(names), folder)
+        emulator = runner.EMULATORS[emulator_name]
+        machines = [emulator.hosted[name] for name in engines.split(",")]
+        made = Run(seed, emulator, machines, folder)
         for first in range(0, count, BATCH):
             made.batch(first, min(BATCH, count - first))
             progress.say(f"{min(count, first + BATCH)} of {count} sequences, "
@@ -86,9 +84,9 @@ def run(count, seed, names):
     return 1 if made.unexplained else 0
 
 
-def replay(machine, folder):
+def replay(emulator, engine, folder):
     """[(file name, what differs)] of the sequences of tests/random/found that fail again."""
     kept = [(file.name, from_text(file.read_text())) for file in sorted(FOUND.glob("*.txt"))]
     names = {id(sequence): name for name, sequence in kept}
-    found = mismatches(machine, [sequence for _, sequence in kept], folder)
+    found = mismatches(emulator, emulator.hosted[engine], [sequence for _, sequence in kept], folder)
     return [(names[id(sequence)], verdict.text()) for sequence, verdict in found]

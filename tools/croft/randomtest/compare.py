@@ -62,7 +62,7 @@ def _masked(sequence, fields):
     return {**fields, "flags": format(value, "x")}
 
 
-def compare(sequence, expected_line, got_line):
+def compare(sequence, expected_line, got_line, emulator):
     """A line that begins with "!" tells that the sequence ended the kernel; two such lines are as
     good as equal, unless the monitor panicked."""
     if expected_line.startswith("!") or got_line.startswith("!"):
@@ -70,11 +70,11 @@ def compare(sequence, expected_line, got_line):
         if same:
             return Verdict({})
         case = known.Case(sequence, None, None, {"run": expected_line}, {"run": got_line})
-        return Verdict({"run": (expected_line, got_line)}, known.explain(case, ["run"]))
+        return Verdict({"run": (expected_line, got_line)}, known.explain(case, ["run"], emulator.rules))
     expected, got = (_masked(sequence, fields_of(line)) for line in (expected_line, got_line))
     differing = {name: (expected.get(name), got.get(name)) for name in {*expected, *got}
                  if expected.get(name) != got.get(name)}
     if not differing:
         return Verdict({})
     case = known.Case(sequence, culprit(sequence, expected), culprit(sequence, got), expected, got)
-    return Verdict(differing, known.explain(case, differing))
+    return Verdict(differing, known.explain(case, differing, emulator.rules))

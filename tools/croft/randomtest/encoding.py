@@ -27,6 +27,10 @@ class Profile:
     exact_user: bool = False  # SGDT and its kin in user code show the guest's values
 
 
+LAX = Profile()
+STRICT = Profile(True, True, True)
+
+
 class Encoder:
     """Emits instructions and keeps what the generator must know about the state."""
 

@@ -75,16 +75,15 @@ def _read_first(case, field):
 
 
 def _partial_frame(case, field):
-    """A frame whose push faults on its lower page: the manual does not say whether the words above
-    are written. TCG writes them, Undercroft does not."""
-    if case.vector() != 8 or not field.startswith("m"):
+    """A frame whose push faults on its lower page, in a delivery or a far call: the manual does not
+    say whether the words above are written. TCG and Bochs write them, Undercroft does not."""
+    opcode, register = case.opcode()
+    far_call = case.vector() == 14 and (opcode == 0x9A or opcode == 0xFF and register == 3)
+    if case.vector() != 8 and not far_call or field not in case.expected:
         return False
-    return 0 < case.number("esp_before") - int(field[1:], 16) <= 12
-
-
-def _stopped_by_x87(case, field):
-    """Undercroft cannot interpret x87, MMX and SSE (docs/equivalence.md, What stops the guest)."""
-    return field == "run" and "an x87 or SSE instruction" in case.got["run"]
+    if field.startswith("page"):
+        return field not in case.got and case.number(field) & ~0x60 == 0
+    return field[0] == "m" and -4 < case.number("esp_before") - int(field[1:], 16) <= 16
 
 
 def _stack_as_supervisor(case, field):
@@ -133,6 +132,35 @@ def _emulated_and_switched(case, field):
             and opcode is not None and opcode >= 0x0F00)
 
 
+def _resume_flag_before(case, field):
+    """What a double fault saves as RF is not said. Bochs has set it for the fault before."""
+    return (case.vector() == 8 and field in ("flags", "t1")
+            and case.number(field) == case.number(field, "got") | RF)
+
+
+SSE_STORES = frozenset((0x0F11, 0x0F13, 0x0F17, 0x0F29))
+
+
+def _stored_in_halves(case, field):
+    """TCG writes 16 bytes in two halves, of which the first may be done when the second faults."""
+    return (case.vector() in (8, 14) and case.opcode()[0] in SSE_STORES
+            and (field[0] == "m" or field.startswith("page")) and field not in case.got)
+
+
+def _privilege_first(case, field):
+    """An instruction that reaches into a page that cannot be fetched is a page fault (SDM volume 3,
+    6.9). TCG has looked at the CPL before it fetches all of it."""
+    return (field != "run" and case.vector() == 13 and case.number("v", "got") == 14
+            and case.number("cr2", "got") & 0xFFF == 0
+            and 0 < case.number("cr2", "got") - case.number("eip", "got") < 15)
+
+
+def _null_kept(case, field):
+    """A return to an outer ring makes a null FS or GS 0 (SDM volume 2, IRET). TCG keeps its RPL."""
+    return (field in ("fs", "gs") and 0 < case.number(field) < 4 and case.number(field, "got") == 0
+            and any(map(_is_far, case.sequence.instructions)))
+
+
 def _time(case, field):
     """RDTSC that is stepped over shows the time."""
     return case.vector() == 1 and case.opcode()[0] == 0x0F31 and field in ("eax", "edx")
@@ -156,23 +184,28 @@ RULES = {
     "TCG: RF in the flags of a fault": _resume_flag,
     "TCG: read-modify-write reads first": _read_first,
     "TCG: order of PUSHA": _all_registers_order,
-    "partial frame of a double fault": _partial_frame,
-    "Undercroft: x87 is not interpreted": _stopped_by_x87,
+    "partial frame": _partial_frame,
     "TCG: far calls, returns and INT use the stack as ring 0": _stack_as_supervisor,
     "TCG: far transfers set no accessed bit": _not_accessed,
     "TCG: STI holds the single step back": _enable_and_step,
     "TCG: SGDT and SIDT write in parts": _table_in_parts,
     "TCG: ENTER does not probe": _enter_without_probe,
     "TCG: #NM before #UD of MMX and SSE": _emulated_and_switched,
+    "Bochs: RF of the fault before a double fault": _resume_flag_before,
+    "TCG: SSE stores in halves": _stored_in_halves,
+    "TCG: CPL before the whole instruction is fetched": _privilege_first,
+    "TCG: a null FS or GS keeps its RPL": _null_kept,
     "time": _time,
 }
 
 
-def explain(case, fields):
-    """The names of the rules that explain all of the fields; None if one is left over."""
+def explain(case, fields, emulator):
+    """The names of the rules that explain all of the fields; None if one is left over. Rules of other
+    emulators than this one ("TCG: ", "Bochs: ") do not count."""
+    names = [name for name in RULES if name.startswith(emulator) or ": " not in name]
     used = set()
     for field in fields:
-        rule = next((name for name, applies in RULES.items() if applies(case, field)), None)
+        rule = next((name for name in names if RULES[name](case, field)), None)
         if rule is None:
             return None
         used.add(rule)

@@ -62,21 +62,21 @@ def _kind(verdict):
     return frozenset(verdict.differing) - {"flags"}
 
 
-def mismatches(machine, sequences, folder):
+def mismatches(emulator, machine, sequences, folder):
     """Those of the sequences that end differently, with their verdicts."""
-    expected = runner.run(runner.BARE, sequences, folder)
+    expected = runner.run(emulator.bare, sequences, folder)
     got = runner.run(machine, sequences, folder)
     found = []
     for index, sequence in enumerate(sequences):
-        verdict = compare.compare(sequence, expected[index], got[index])
+        verdict = compare.compare(sequence, expected[index], got[index], emulator)
         if verdict.mismatch():
             found.append((sequence, verdict))
     return found
 
 
-def reduce(machine, sequence, folder):
+def reduce(emulator, machine, sequence, folder):
     """(the smallest sequence found, its verdict); (None, None) if it does not fail alone."""
-    alone = mismatches(machine, [sequence], folder)
+    alone = mismatches(emulator, machine, [sequence], folder)
     if not alone:
         return None, None
     best, kind = alone[0], _kind(alone[0][1])
@@ -85,7 +85,7 @@ def reduce(machine, sequence, folder):
         # One that ends the monitor costs a boot: few at a time then.
         if "run" in best[1].differing:
             tries = tries[:12]
-        smaller = [one for one in mismatches(machine, tries, folder) if _kind(one[1]) == kind]
+        smaller = [one for one in mismatches(emulator, machine, tries, folder) if _kind(one[1]) == kind]
         if not smaller:
             break
         best = smaller[0]

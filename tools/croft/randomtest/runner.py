@@ -2,14 +2,16 @@
 that ended it."""
 
 import dataclasses
+import os
 import pathlib
 import selectors
 import subprocess
 import time
 
-from .. import paths
+from .. import bochs, guests, image, paths
 from ..errors import CroftError
 from ..machine import BASE
+from .encoding import LAX, STRICT
 
 MOST_BARREN = 8  # boots in a row that end with their first sequence
 KERNEL = paths.BUILD / "random" / "random.elf"
@@ -22,18 +24,43 @@ class Machine:
     name: str
     options: str = None
     quiet: float = 8  # seconds without a line after which it is taken to hang
+    bochs: bool = False
 
     def command(self, module):
+        options = None if self.options is None else f"mem=64M {self.options}".strip()
+        if self.bochs:
+            return _bochs_command(module, options)
         words = [*BASE, "-monitor", "none", "-serial", "stdio"]
-        if self.options is None:
+        if options is None:
             return [*words, "-m", "64", "-kernel", str(KERNEL), "-initrd", str(module)]
-        return [*words, "-m", "256", "-kernel", str(paths.IMAGE), "-append",
-                f"mem=64M {self.options}".strip(), "-initrd", f"{KERNEL},{module}"]
+        return [*words, "-m", "256", "-kernel", str(paths.IMAGE), "-append", options, "-initrd",
+                f"{KERNEL},{module}"]
 
 
-BARE = Machine("bare")
-HOSTED = {"translate": Machine("translate", "", 20),
-          "interpret": Machine("interpret", "engine=interpret", 40)}
+def _bochs_command(module, options):
+    guest = guests.from_files(KERNEL, "", None, [str(module)])
+    iso = module.with_suffix(".iso")
+    image.write(guest, options is None, options or "", iso)
+    return bochs.command(iso, 64 if options is None else 256, pathlib.Path(os.devnull))
+
+
+@dataclasses.dataclass(frozen=True)
+class Emulator:
+    """A bare machine, what runs on it, and what it does as the manual says."""
+
+    bare: Machine
+    hosted: dict
+    profile: object
+    rules: str  # known differences that are this emulator's begin so
+
+
+ENGINES = {"translate": "", "interpret": "engine=interpret", "guard": "guard=exact"}
+QEMU = Emulator(Machine("bare"),
+                {name: Machine(name, options, 40) for name, options in ENGINES.items()}, LAX, "TCG: ")
+BOCHS = Emulator(Machine("bochs bare", None, 60, True),
+                 {name: Machine(f"bochs {name}", options, 90, True)
+                  for name, options in ENGINES.items()}, STRICT, "Bochs: ")
+EMULATORS = {"qemu": QEMU, "bochs": BOCHS}
 
 
 def _lines(machine, module, on_line):
@@ -74,7 +101,7 @@ def run(machine, sequences, folder):
             return True
         return False
 
-    module = pathlib.Path(folder) / f"{machine.name}.sequences"
+    module = pathlib.Path(folder) / f"{machine.name.replace(' ', '-')}.sequences"
     while first < len(sequences):
         module.write_bytes(b"".join(sequence.pack(first + index)
                                     for index, sequence in enumerate(sequences[first:])))

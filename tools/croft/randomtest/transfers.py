@@ -65,7 +65,8 @@ def _arrive(e, ring):
     if ring == e.ring:
         return
     e.ring = ring
-    e.risky |= {ES, DS, FS, GS}
+    if not e.profile.strict:
+        e.risky |= {ES, DS, FS, GS}
     if e.rng.random() < 0.7:
         e.load(EAX, STACK_SELECTORS[ring])
         for segment in (ES, DS, FS, GS):

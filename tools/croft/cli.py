@@ -148,6 +148,8 @@ def _parser():
     test.add_argument("--seed", default="1", help="of --random and --hostile (default 1)")
     test.add_argument("--engines", default="translate,interpret", metavar="NAMES",
                       help="of --random (default translate,interpret; there is guard too)")
+    test.add_argument("--until-mismatch", action="store_true",
+                      help="of --random: stop at the first, keep nothing")
     test.add_argument("--emulator", choices=["qemu", "bochs"], default="qemu",
                       help="of --random (default qemu)")
     test.add_argument("--hostile", type=float, metavar="MINUTES",
@@ -255,7 +257,8 @@ def do_build(_options):
 
 def do_test(options):
     if options.random:
-        return randomtest.run(options.random, options.seed, options.engines, options.emulator)
+        return randomtest.run(options.random, options.seed, options.engines, options.emulator,
+                              options.until_mismatch)
     if options.hostile:
         return hostile.run(options.hostile, int(options.seed))
     return suite.run(options.all, options.select)

@@ -12,7 +12,7 @@ from .reduce import mismatches, reduce
 from .sequence import from_text, to_text
 
 FOUND = paths.ROOT / "tests" / "random" / "found"
-BATCH = 1000
+BATCH, SMALL_BATCH = 1000, 250
 MOST_REDUCED = 8  # mismatches of a run that are reduced; the rest is counted only
 
 
@@ -61,17 +61,21 @@ def keep(run, folder=FOUND):
         print(f"kept {file.relative_to(paths.ROOT)}", flush=True)
 
 
-def run(count, seed, engines, emulator_name):
-    """Returns croft's exit status: 1 if anything differed that no rule explains."""
+def run(count, seed, engines, emulator_name, until_mismatch=False):
+    """Returns croft's exit status: 1 if anything differed that no rule explains. until_mismatch: stops
+    there, and keeps nothing."""
     build.image()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="croft-random-") as folder:
         emulator = runner.EMULATORS[emulator_name]
         machines = [emulator.hosted[name] for name in engines.split(",")]
         made = Run(seed, emulator, machines, folder)
-        for first in range(0, count, BATCH):
-            made.batch(first, min(BATCH, count - first))
-            progress.say(f"{min(count, first + BATCH)} of {count} sequences, "
+        step = SMALL_BATCH if until_mismatch else BATCH
+        for first in range(0, count, step):
+            made.batch(first, min(step, count - first))
+            if made.unexplained and until_mismatch:
+                return 1
+            progress.say(f"{min(count, first + step)} of {count} sequences, "
                          f"{len(made.unexplained)} mismatches, {time.monotonic() - started:.0f} s")
         if made.unexplained:
             keep(made)

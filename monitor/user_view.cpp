@@ -156,7 +156,9 @@ Monitor::Next Monitor::user_trap() {
   save_user_context();
   if (context_.vector == static_cast<unsigned>(Vector::debug)) {
     constexpr std::uint32_t dr6_single_step = 1u << 14;
-    inject(Event::debug(dr6_single_step));
+    const bool stepped = context_.eflags & eflags::trap;
+    inject(stepped ? Event::debug(dr6_single_step)
+                   : Event{Event::Kind::icebp, {}, 1, context_.eip, 0});  // INT1
   } else {
     interpret_one();  // raises what the guest's own tables say, or just does it
   }

@@ -64,6 +64,21 @@ TEST(VirtualView, SensitiveInstructionsDoWhatTheGuestsIoplSays) {
   }
 }
 
+// The one instruction that raises #DB without TF asks nobody: it has been executed.
+TEST(VirtualView, DebugExceptionWithoutTrapFlagIsInt1) {
+  for (const bool stepped : {false, true}) {
+    Task task({0xf1, 0xf4}, stepped ? eflags::trap : 0);
+    task.processor.guest = [](GuestContext& context) {
+      context.vector = 1;
+      context.eip += 1;
+    };
+    const RunEnd end = task.run();
+    EXPECT_EQ(end.kind, RunEnd::Kind::triple_fault);
+    EXPECT_EQ(end.event.kind, stepped ? Event::Kind::exception : Event::Kind::icebp);
+    EXPECT_EQ(end.event.return_eip, stepped ? 0 : SmallGuest::code + 1);
+  }
+}
+
 // IRET would refuse EIP; so would the processor at the fetch.
 TEST(VirtualView, BehindTheSegmentIsInterpreted) {
   Task task({0xf4}, 0);

@@ -112,9 +112,9 @@ void Monitor::reload_user_segments() {
     DescriptorCache& cache = vcpu_.segments[s];
     const auto loaded = static_cast<std::uint16_t>(now[s]);
     if (loaded == cache.selector) continue;
+    segments_exact_ = false;  // a stack of 16 bits, or null: see survives_return
     if (selector::is_null(loaded)) {
       cache = {};
-      if (loaded != 0) segments_exact_ = false;  // see survives_return
     } else {
       const auto image = selector::in_ldt(loaded) ? processor_.ldt_image(View::user)
                                                   : processor_.gdt_image(View::user);
@@ -140,9 +140,9 @@ Monitor::Next Monitor::user_trap() {
   if (context_.vector == static_cast<unsigned>(Vector::page_fault)) {
     Exception exception{};
     const FaultResult result = handle_page_fault(View::user, exception);
-    if (result == FaultResult::resumed && (vcpu_.virtual_8086() || survives_return(context_))) {
-      return Next::resume;
-    }
+    const bool same_stack = context_.ss == vcpu_[Segment::ss].selector;
+    const bool survives = vcpu_.virtual_8086() || (same_stack && survives_return(context_));
+    if (result == FaultResult::resumed && survives) return Next::resume;
     save_user_context();
     if (result == FaultResult::inject) inject(Event::of(exception));
     if (result == FaultResult::emulate) interpret_one();

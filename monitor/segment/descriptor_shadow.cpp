@@ -96,6 +96,8 @@ Descriptor DescriptorShadow::image_of(std::uint16_t selector) const {
 
 bool DescriptorShadow::exact_for(const Vcpu& vcpu) const {
   if (hides_) return false;
+  // Going out by IRET the processor leaves the upper half of ESP as the monitor has it.
+  if (!vcpu[Segment::ss].is_32_bit()) return false;
   for (unsigned s = 0; s < vcpu.segments.size(); ++s) {
     const auto segment = static_cast<Segment>(s);
     if (!reload_gives(vcpu, segment, image_of(vcpu[segment].selector))) return false;

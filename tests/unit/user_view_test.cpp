@@ -179,6 +179,25 @@ TEST_F(UserView, KernelsSegmentsAreNotEntered) {
   EXPECT_EQ(vcpu[Register::eax], data_0);
 }
 
+// User code has loaded a stack of 16 bits and then touches a page that has no shadow yet: going
+// back by IRET would replace the upper half of ESP.
+TEST_F(UserView, AStackOf16BitsIsNotGoneBackTo) {
+  constexpr std::uint16_t short_stack = 0x3b;
+  set_entry(short_stack, Descriptor::segment(0, 0xffff, 0x00f3));
+  put(code, {0x8b, 0x0d, 0, 0x50, 0, 0, 0xcd, 0x80});  // mov ecx, [5000]; int 0x80
+  put32(0x5000, 0x12345678);
+  run_to_exit([](GuestContext& context) {
+    context.ss = short_stack;
+    context.esp = 0xabcd0400;
+    context.vector = 14;
+    context.error_code = 4;
+    context.fault_address = 0x5000;
+  });
+  EXPECT_EQ(user_entries, 1u);
+  EXPECT_EQ(vcpu[Register::ecx], 0x12345678u);
+  EXPECT_EQ(word(stack - 8), 0xabcd0400u);  // ESP in the handler's frame
+}
+
 // A jump to a TSS: the processor reads it where the image says, at the bottom of the window.
 TEST_F(UserView, AJumpToATaskIsEmulated) {
   set_entry(task_selector, Descriptor::segment(other_tss, 0x67, 0xe9));

@@ -151,6 +151,21 @@ TEST(DescriptorShadow, RegistersThatTheImagesWouldGiveAgainAreExact) {
   EXPECT_FALSE(machine.shadow.exact_for(machine.vcpu));
 }
 
+TEST(DescriptorShadow, AStackOf16BitsIsNotExact) {
+  Shadowed machine;
+  machine.at_level(3);
+  machine.set(Machine::data_3, Descriptor::segment(0, 0xffff, 0x00f3));
+  machine.vcpu[Segment::ss] = machine.get(Machine::data_3).cache(Machine::data_3);
+  machine.vcpu[Segment::ds] = machine.vcpu[Segment::es] = machine.vcpu[Segment::fs] =
+      machine.vcpu[Segment::gs] = null_cache(0);
+  machine.refresh();
+  EXPECT_FALSE(machine.shadow.exact_for(machine.vcpu));
+  machine.set(Machine::data_3, Descriptor::segment(0, 0xffff, 0x40f3));
+  machine.vcpu[Segment::ss] = machine.get(Machine::data_3).cache(Machine::data_3);
+  machine.refresh();
+  EXPECT_TRUE(machine.shadow.exact_for(machine.vcpu));
+}
+
 TEST(DescriptorShadow, TasksMoveWithTheUnmappedPlace) {
   Shadowed machine;
   machine.set(Machine::scratch, Descriptor::segment(0x4000, 0x67, 0xe9));

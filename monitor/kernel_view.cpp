@@ -6,6 +6,7 @@
 #include "general_registers.hpp"
 #include "instruction/decoder.hpp"
 #include "monitor.hpp"
+#include "segment/load.hpp"
 #include "segment/shadow_descriptor.hpp"
 #include "window_layout.hpp"
 
@@ -139,9 +140,10 @@ void Monitor::load_kernel_segments() {
     kernel_segments_[s] = vcpu_.segments[s];
     image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
     cpu_page_.selectors[s] = vcpu_.segments[s].selector;
-    cpu_page_.minus_selectors[s] = -cpu_page_.selectors[s];
     note_guard_base(s);
+    return_known_ = false;
   }
+  if (!return_known_) note_return_segment();
   const auto hardware = [this](Segment s) {
     const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(s);
     return vcpu_[s].usable ? host_gdt::selector(index, 3) : 0;
@@ -158,6 +160,22 @@ void Monitor::load_kernel_segments() {
 void Monitor::note_guard_base(unsigned segment) {
   cpu_page_.guard_bases[segment] =
       kernel_segments_[segment].base - processor_.window_base().value();
+}
+
+// What IRET in the cache has to find to go back to CS as it is. It reads the table through SS.
+void Monitor::note_return_segment() {
+  return_known_ = true;
+  const DescriptorCache& cs = vcpu_[Segment::cs];
+  const DescriptorCache& ss = vcpu_[Segment::ss];
+  const bool flat = ss.base == 0 && ss.limit == 0xffffffff && !ss.expands_down();
+  const auto address = descriptor_address(vcpu_, cs.selector);
+  cpu_page_.minus_code_selector = not_returnable;
+  if (!flat || !address.ok() || selector::is_null(cs.selector)) return;
+  const Descriptor loaded = Descriptor::segment(cs.base, cs.limit, cs.attributes);
+  cpu_page_.minus_code_selector = 0u - cs.selector;
+  cpu_page_.code_descriptor = address.value().value();
+  cpu_page_.minus_code_low = 0u - loaded.low();
+  cpu_page_.minus_code_high = 0u - loaded.with_accessed().high();
 }
 
 // Makes the Vcpu what it is at the point, giving back what a sequence has borrowed.

@@ -120,6 +120,7 @@ class Monitor final : private Environment,
   bool in_crowded_slot(GuestLinear) const;
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
+  void note_return_segment();
   void note_guard_base(unsigned segment);
   void save_kernel_context(const CachePoint&);
   Next kernel_trap();
@@ -271,6 +272,7 @@ class Monitor final : private Environment,
 
   // The segment caches that the kernel view's descriptors were made from.
   std::array<DescriptorCache, 6> kernel_segments_{};
+  bool return_known_ = false;  // note_return_segment has seen them, and the tables' places
   // The guest's page directory entries of the 4 MB slots with translated code: one, with PAE two.
   using SlotEntries = std::array<std::uint64_t, 2>;
   struct CodeSlot {

@@ -89,7 +89,10 @@ void Monitor::allow_alignment_checks(bool allowed) {
   fpu_control_changed(vcpu_);
 }
 
-void Monitor::descriptor_tables_changed(const Vcpu&) { forget_descriptors(); }
+void Monitor::descriptor_tables_changed(const Vcpu&) {
+  return_known_ = false;
+  forget_descriptors();
+}
 
 // Only user code runs on the images, so they are made when it is next entered, and nobody watches
 // the guest's tables until then.

@@ -52,6 +52,11 @@ class Assembler {
     bytes3(0x8b, 0x44 | code(reg) << 3, 0x24);
     byte(displacement);
   }
+  // mov to, ss:[base + displacement]; base is not ESP
+  constexpr void load_by_stack_segment(Register to, Register base, std::uint8_t displacement) {
+    bytes3(0x36, 0x8b, 0x40 | code(to) << 3 | code(base));
+    byte(displacement);
+  }
   constexpr void store_top(Register reg) { bytes3(0x89, 0x04 | code(reg) << 3, 0x24); }
   // mov to, from
   constexpr void move(Register to, Register from) {

@@ -19,8 +19,13 @@ struct VirtualCpuPage {
   std::uint32_t saved_ecx;
   std::uint32_t saved_edx;
   std::array<std::uint32_t, 6> selectors;  // the guest's segment registers, indexed by Segment
-  // Their negatives: added to a selector they give 0 if it is the same, without a flag.
-  std::array<std::uint32_t, 6> minus_selectors;
+  // What IRET to the same code segment compares, as negatives: added to what they are compared with
+  // they give 0 if it is the same, without a flag. CS's selector, or not_returnable; where its
+  // descriptor stands in the guest's table, and the descriptor that CS was loaded from.
+  std::uint32_t minus_code_selector;
+  std::uint32_t code_descriptor;
+  std::uint32_t minus_code_low;
+  std::uint32_t minus_code_high;
   // The bases of the guest's segments, counted from the window's.
   std::array<std::uint32_t, 6> guard_bases;
   // For native_code.hpp: the memory operand, then x87's registers.
@@ -28,6 +33,9 @@ struct VirtualCpuPage {
   std::uint16_t native_control;
   std::uint16_t native_status;
 };
+
+// A minus_code_selector that no selector equals.
+inline constexpr std::uint32_t not_returnable = 0x40000000;
 
 // The layout that the emitted code uses.
 namespace cpu_page_offset {
@@ -42,9 +50,10 @@ inline constexpr std::uint32_t native_status = offsetof(VirtualCpuPage, native_s
 constexpr std::uint32_t selector(Segment s) {
   return offsetof(VirtualCpuPage, selectors) + 4 * static_cast<std::uint32_t>(s);
 }
-constexpr std::uint32_t minus_selector(Segment s) {
-  return offsetof(VirtualCpuPage, minus_selectors) + 4 * static_cast<std::uint32_t>(s);
-}
+inline constexpr std::uint32_t minus_code_selector = offsetof(VirtualCpuPage, minus_code_selector);
+inline constexpr std::uint32_t code_descriptor = offsetof(VirtualCpuPage, code_descriptor);
+inline constexpr std::uint32_t minus_code_low = offsetof(VirtualCpuPage, minus_code_low);
+inline constexpr std::uint32_t minus_code_high = offsetof(VirtualCpuPage, minus_code_high);
 constexpr std::uint32_t guard_base(Segment s) {
   return offsetof(VirtualCpuPage, guard_bases) + 4 * static_cast<std::uint32_t>(s);
 }

@@ -156,9 +156,27 @@ void Sequences::take_interrupt_flag() {
   out_.store_to_page(cpu_page_offset::interrupt_flag, Register::ecx);
 }
 
-// To the same code segment, which is what a kernel interrupted in itself goes back to; all else is
-// the monitor's. All three words are read before anything changes, and no flag before the segment
-// is known.
+// Goes on if ECX and EDX add up to 0; EDX is given back.
+void Sequences::expect_zero_sum() {
+  out_.lea(Register::ecx, Register::ecx, Register::edx, 0);
+  out_.load_from_page(Register::edx, cpu_page_offset::saved_edx);
+  writer_.point(PointState::borrowed_ecx);
+  out_.jump_if_ecx_zero(jump_size);
+  writer_.interpret_later(out_.jump(0));
+}
+
+// Half of the descriptor in the guest's table, which is read where the processor reads it.
+void Sequences::expect_descriptor_word(std::uint8_t displacement, std::uint32_t minus_word) {
+  out_.load_from_page(Register::edx, cpu_page_offset::code_descriptor);
+  writer_.point(PointState::borrowed_ecx_edx);
+  out_.load_by_stack_segment(Register::ecx, Register::edx, displacement);
+  out_.load_from_page(Register::edx, minus_word);
+  expect_zero_sum();
+}
+
+// To the same code segment, which is what a kernel interrupted in itself goes back to, if its
+// descriptor is still the same; all else is the monitor's. All three words are read before anything
+// changes, and no flag before the segment is known.
 void Sequences::interrupt_return() {
   start_point();
   out_.store_to_page(cpu_page_offset::saved_ecx, Register::ecx);
@@ -168,14 +186,12 @@ void Sequences::interrupt_return() {
   writer_.point(PointState::borrowed_ecx);
   out_.load_stack(Register::ecx, 0);
   out_.load_stack(Register::ecx, 4);
-  out_.load_from_page(Register::edx, cpu_page_offset::minus_selector(Segment::cs));
+  out_.load_from_page(Register::edx, cpu_page_offset::minus_code_selector);
   writer_.point(PointState::borrowed_ecx_edx);
   out_.zero_extend_word(Register::ecx, Register::ecx);
-  out_.lea(Register::ecx, Register::ecx, Register::edx, 0);
-  out_.load_from_page(Register::edx, cpu_page_offset::saved_edx);
-  writer_.point(PointState::borrowed_ecx);
-  out_.jump_if_ecx_zero(jump_size);
-  writer_.interpret_later(out_.jump(0));
+  expect_zero_sum();
+  expect_descriptor_word(0, cpu_page_offset::minus_code_low);
+  expect_descriptor_word(4, cpu_page_offset::minus_code_high);
   out_.load_stack(Register::ecx, 8);
   take_interrupt_flag();
   out_.load_stack(Register::ecx, 0);

@@ -49,6 +49,8 @@ class Sequences {
   std::uint32_t override_prefix() const;
   void look_up_target();
   void take_interrupt_flag();
+  void expect_zero_sum();
+  void expect_descriptor_word(std::uint8_t displacement, std::uint32_t minus_word);
 
   TraceWriter& writer_;
   Assembler<TranslatedTrace::code_capacity>& out_;

@@ -5,9 +5,9 @@ namespace {
 
 // Room that the longest sequence of one instruction needs, with its share of the exits behind the
 // trace.
-constexpr unsigned sequence_room = 192;
-constexpr unsigned sequence_points = 12;
-constexpr unsigned sequence_exits = 3;
+constexpr unsigned sequence_room = 320;
+constexpr unsigned sequence_points = 16;
+constexpr unsigned sequence_exits = 5;
 constexpr unsigned exit_room = 24;
 // The same for the guards of its operands.
 constexpr unsigned guards_room = 104;

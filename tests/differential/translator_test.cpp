@@ -40,12 +40,14 @@ constexpr std::uint32_t untranslatable_flags =
     eflags::trap | eflags::iopl | eflags::nested_task | eflags::alignment_check;
 
 alignas(page_size) VirtualCpuPage cpu_page;
+constexpr std::uint64_t flat_code = 0x00cf9b000000ffff, flat_data = 0x00cf93000000ffff;
+// What translated code finds in the guest's GDT for its CS.
+constexpr std::uint64_t code_descriptor = flat_code;
 
 // The guest's linear memory over some bytes: the interpreter's own, or the process's.
 class GuestPages final : public LinearMemory {
  public:
   explicit GuestPages(std::uint8_t* data) : data_(data) {
-    constexpr std::uint64_t flat_code = 0x00cf9b000000ffff, flat_data = 0x00cf93000000ffff;
     gdt_[map::code_selector / 8] = flat_code;
     gdt_[map::data_selector / 8] = gdt_[map::other_selector / 8] = flat_data;
   }
@@ -357,8 +359,11 @@ void Differential::enter(std::uint32_t address) {
   for (unsigned s = 0; s < 6; ++s) {
     const DescriptorCache& segment = vcpu_.segments[s];
     cpu_page.selectors[s] = segment.selector;
-    cpu_page.minus_selectors[s] = segment.usable ? 0u - segment.selector : 0x40000000;
   }
+  cpu_page.minus_code_selector = 0u - map::code_selector;
+  cpu_page.code_descriptor = reinterpret_cast<std::uintptr_t>(&code_descriptor);
+  cpu_page.minus_code_low = 0u - static_cast<std::uint32_t>(flat_code);
+  cpu_page.minus_code_high = 0u - static_cast<std::uint32_t>(flat_code >> 32);
   in_cache_ = true;
 }
 

@@ -89,6 +89,23 @@ t_far_call:  lcall *ring_arguments
              int $0x80
 t_far_target: mov %cs, %eax
              lret
+// In ring 0, with CS from a descriptor of the test's, which is changed before IRET loads it again.
+t_iret:      ljmp $(14 * 8), $1f
+1:           mov changed_address, %ecx
+             mov changed_entry, %eax
+             mov %eax, (%ecx)
+             mov changed_entry + 4, %eax
+             mov %eax, 4(%ecx)
+             pushf
+             push %cs
+             mov $t_iret_done, %eax
+             sub ring_arguments, %eax
+             push %eax
+             iret
+t_iret_done: mov %cs, %eax
+             mov $0x12345678, %ebx
+             mov %ebx, %ecx
+             int $0x80
 // Ring 0, for INT 81h: writes the entry and touches no segment register.
 t_change:    push %eax
              push %ecx
@@ -102,7 +119,7 @@ t_change:    push %eax
              iret
 )");
 extern "C" char t_call[], t_load[], t_use[], t_keep[], t_ask[], t_far_call[], t_far_target[],
-    t_change[];
+    t_change[], t_iret[];
 extern "C" {
 u64 changed_entry;
 u64* changed_address;
@@ -180,6 +197,43 @@ void user_caches() {
     outcome(change.name, trap);
     line("  used ", hex(trap.frame.ebx), " access ", hex(access_byte(test_entry(1)), 2));
   }
+}
+
+// The kernel's own code segment, rewritten while in use: IRET to it looks at the table again.
+void kernel_code_segment() {
+  constexpr unsigned number = 6;  // selector 14 * 8
+  constexpr u8 kernel_code_access = 0x9b;
+  const struct {
+    const char* name;
+    u64 entry;
+    u32 base;
+  } changes[] = {{"the same", make_segment(0, 0xfffff, kernel_code_access, flat), 0},
+                 {"not accessed", make_segment(0, 0xfffff, 0x9a, flat), 0},
+                 {"not readable", make_segment(0, 0xfffff, 0x99, flat), 0},
+                 {"another base", make_segment(0x1000, 0xfffff, kernel_code_access, flat), 0x1000},
+                 {"absent", make_segment(0, 0xfffff, 0x1b, flat), 0},
+                 {"data", make_segment(0, 0xfffff, 0x93, flat), 0},
+                 {"of ring 3", make_segment(0, 0xfffff, 0xfb, flat), 0},
+                 {"gone", 0, 0}};
+  const TableRegister usual = gdt_register();
+  for (const auto& change : changes) {
+    test_entry(number) = make_segment(0, 0xfffff, kernel_code_access, flat);
+    changed_address = &test_entry(number);
+    changed_entry = change.entry;
+    ring_arguments[0] = change.base;
+    outcome(change.name, run_in_ring(0, t_iret));
+    if (option("limits")) line("  access ", hex(access_byte(test_entry(number)), 2));
+  }
+  // The table is elsewhere by then.
+  copy_gdt(room_at(0));
+  test_entry(number) = make_segment(0, 0xfffff, kernel_code_access, flat);
+  entry_at(room_at(8 * (first_free_descriptor + number))) = test_entry(number);
+  load_gdt(usual.limit, room_at(0));
+  changed_address = &entry_at(room_at(8 * (first_free_descriptor + number)));
+  changed_entry = make_segment(0, 0xfffff, 0x1b, flat);
+  ring_arguments[0] = 0;
+  outcome("absent in a moved table", run_in_ring(0, t_iret));
+  load_gdt(usual.limit, usual.base);
 }
 
 void accessed_bits() {
@@ -367,6 +421,7 @@ void test() {
   prepare_rings();
   moved_tables();
   user_caches();
+  kernel_code_segment();
   accessed_bits();
   read_only_table();
   local_tables();

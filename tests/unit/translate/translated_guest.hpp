@@ -36,8 +36,8 @@ class TranslatedGuest final : public LinearMemory {
                           static_cast<std::uint16_t>(is_code ? 0xc09b : 0xc093), 0, 0xffffffff,
                           true};
       page().selectors[i] = vcpu.segments[i].selector + i * 0x100;
-      page().minus_selectors[i] = 0x40000000;
     }
+    page().minus_code_selector = not_returnable;
     vcpu.cr0 |= cr0::protection_enable;
     vcpu.eip = code;
     vcpu[Register::esp] = stack;

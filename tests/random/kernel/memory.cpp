@@ -13,7 +13,16 @@ PageTable sandbox_table, back_door_table;
 u32 entries[pages];  // after the sequence
 u32 directory_entry;
 
-u8* frame_bytes(u32 frame) { return reinterpret_cast<u8*>(back_door + frame * page_bytes); }
+// The code pages have two frames each, which take turns. Code that is written and executed by turns
+// is not translated any more after a while (monitor/translate/churning_frames.hpp); it counts by
+// frame, and forgets one when another that is this far away comes.
+constexpr u32 far_away = 64;
+bool second_code;  // whether the second ones are mapped
+
+u32 frame_offset(u32 frame) {
+  return (frame + (second_code && frame < word_frame ? far_away : 0)) * page_bytes;
+}
+u8* frame_bytes(u32 frame) { return reinterpret_cast<u8*>(back_door + frame_offset(frame)); }
 u8* bytes_of(Page& page) { return reinterpret_cast<u8*>(page.address()); }
 
 void copy_page(u8* to, const u8* from) {
@@ -38,7 +47,10 @@ void make_templates() {
       }
       pristine[frame].words[word] = bytes;
     }
-    copy_page(frame_bytes(frame), bytes_of(pristine[frame]));
+    for (second_code = false;; second_code = true) {
+      copy_page(frame_bytes(frame), bytes_of(pristine[frame]));
+      if (second_code) break;
+    }
     copy_page(bytes_of(expected[frame]), bytes_of(pristine[frame]));
   }
 }
@@ -51,7 +63,7 @@ void map_kernel() {
     }
     directory.entries[slot] = low[slot].address() | present | writable;
   }
-  for (u32 page = 0; page < frames; ++page)
+  for (u32 page = 0; page < far_away + word_frame; ++page)
     back_door_table.entries[page] = (base + page * page_bytes) | present | writable;
   directory.entries[back_door_slot] = back_door_table.address() | present | writable;
 }
@@ -78,7 +90,7 @@ bool written(u32 frame) {
 
 u32 wanted_entry(const Sequence& sequence, unsigned page) {
   if (page == pages) return sandbox_table.address() | sequence.directory_rights;
-  return (base + frame_of_page[page] * page_bytes) | sequence.rights[page];
+  return (base + frame_offset(frame_of_page[page])) | sequence.rights[page];
 }
 
 constexpr u32 words_offset = word_frame * page_bytes;
@@ -92,6 +104,7 @@ void make() {
 }
 
 void prepare(const Sequence& sequence) {
+  second_code = !second_code;
   put(sequence.code_offset, sequence.code, sequence.code_length);
   put(words_offset, sequence.words, sizeof sequence.words);
   for (unsigned page = 0; page < pages; ++page) {

@@ -19,6 +19,8 @@ def wild(e):
         modrm = rng.getrandbits(8)
         if opcode in (0xC0, 0xC1, 0xD0, 0xD1, 0xD2, 0xD3) and modrm >> 4 & 3 == 1:
             modrm |= 0x20  # RCL and RCR: see shift
+        if opcode in (0xF6, 0xF7):
+            modrm &= ~0x08  # /1: TEST for Bochs and Undercroft, undefined for TCG
         code += bytes((modrm,))
     e.emit(code + bytes(rng.choice(HARMLESS) for _ in range(6)) + b"\xcc")
 

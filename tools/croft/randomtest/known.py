@@ -162,8 +162,9 @@ def _null_kept(case, field):
 
 
 def _time(case, field):
-    """RDTSC that is stepped over shows the time."""
-    return case.vector() == 1 and case.opcode()[0] == 0x0F31 and field in ("eax", "edx")
+    """RDTSC shows the time if what overwrites EAX and EDX behind it is not reached."""
+    return (field in ("eax", "edx") and case.vector() in (1, 8, 14) and case.culprit is not None
+            and case.culprit.kind == "identify")
 
 
 def _all_registers_order(case, field):

@@ -31,7 +31,7 @@ PLANTED = {
         'map.set(0x87, plain(xchg, "Ev Gv").locks())', 'map.set(0x87, plain(xchg, "Ev Gv"))'),
     "page-fault causes": (
         "translate", "monitor/memory/page_fault.hpp",
-        "if (facts.write && !facts.dirty) return dirty_pending;", ""),
+        "if (facts.in_descriptor_table && facts.write) return descriptor_accessed;", ""),
     "rights of a page": (
         "translate", "monitor/memory/guest_walk.hpp",
         "return privilege == Privilege::supervisor && !write_protect;", "return false;"),

@@ -34,7 +34,8 @@ PLANTED = {
         "if (facts.in_descriptor_table && facts.write) return descriptor_accessed;", ""),
     "rights of a page": (
         "translate", "monitor/memory/guest_walk.hpp",
-        "return privilege == Privilege::supervisor && !write_protect;", "return false;"),
+        "return privilege == Privilege::supervisor && !write_protect;",
+        "return privilege == Privilege::supervisor && write_protect;"),
     "error code of a page fault": (
         "translate", "monitor/memory/guest_walk.hpp",
         "if (walk.result != WalkResult::not_present) code |=",

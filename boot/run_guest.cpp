@@ -198,7 +198,6 @@ std::span<const std::byte> read_only_image() {
 }  // namespace
 
 void run_guest(x86::Machine& machine, const BootInformation& information, const Options& options) {
-  if (options.user == UserMode::translate) refuse(machine, "user=translate", "not built yet");
   if (information.module_count == 0) {
     refuse(machine, "boot modules", "none is there; the first must be the guest's kernel");
   }
@@ -227,7 +226,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats,
       options.withdraw_every,
       options.guard == Guard::exact,
-      options.watchdog};
+      options.watchdog, options.user == UserMode::translate};
   const Monitor::Foundation foundation{
       machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine};
   auto& monitor = monitor_place.make(foundation, monitor_options);

@@ -35,6 +35,7 @@ constexpr bool is_guarding(const CachePoint& point) {
 }  // namespace
 
 void Monitor::run_translated() {
+  cache_.set_level(vcpu_.cpl == 3 ? CodeLevel::user : CodeLevel::kernel);
   const auto address = block_at(vcpu_.eip);
   if (!address) return interpret_one();  // which also raises what the fetch raises
   run_in_cache(*address);
@@ -44,9 +45,9 @@ void Monitor::run_in_cache(std::uint32_t address) {
   load_kernel_context(address);
   Next next = Next::resume;
   while (next == Next::resume) {
-    enter_view(View::kernel);
+    enter_view(cache_view());
     ++statistics_.translated_entries;
-    enter_processor(View::kernel);
+    enter_processor(cache_view());
     next = kernel_trap();
   }
 }
@@ -75,12 +76,13 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
 // the guest may never get to them, and its accessed bit of that page stays as it is.
 Guarded<unsigned> Monitor::fetch_trace(GuestLinear linear, std::span<std::uint8_t> bytes,
                                        std::uint32_t in_page) {
+  const Privilege privilege = vcpu_.cpl == 3 ? Privilege::user : Privilege::supervisor;
   const auto here = bytes.first(std::min<std::size_t>(in_page, bytes.size()));
-  const auto fetched = linear_.fetch(linear, here, Privilege::supervisor);
+  const auto fetched = linear_.fetch(linear, here, privilege);
   if (!fetched || in_page >= longest_instruction) return fetched;
   const auto first = decode(here, true);
   if (first || first.error() != DecodeError::truncated) return fetched;
-  return linear_.fetch(linear, bytes.first(longest_instruction), Privilege::supervisor);
+  return linear_.fetch(linear, bytes.first(longest_instruction), privilege);
 }
 
 // Code that the window is in the way of: it has no shadow entries, so a change of its mapping would
@@ -111,16 +113,17 @@ void Monitor::show_code_mapping(GuestLinear linear, const Walk& walk) {
   }
 }
 
-bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame) {
+bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame, CodeLevel level) {
   const GuestLinear linear(linear_page);
   const Walk walk = linear_.walk(linear);
+  if (level == CodeLevel::user && !walk.user) return false;
   if (!walk.in_reach() || walk.address.page_number() != frame) return false;
   show_code_mapping(linear, walk);
   return true;
 }
 
 void Monitor::load_kernel_context(std::uint32_t address) {
-  enter_view(View::kernel);
+  enter_view(cache_view());
   allow_alignment_checks(!(vcpu_.eflags & eflags::alignment_check));  // no sequence sets AC
   load_general_registers(context_, vcpu_);
   context_.eflags = (vcpu_.eflags & shared_flags) | eflags::interrupt | eflags::always_one;
@@ -152,8 +155,9 @@ void Monitor::load_kernel_segments() {
   context_.ss = hardware(Segment::ss);
   context_.ds = hardware(Segment::ds);
   context_.es = hardware(Segment::es);
-  context_.fs = hardware(Segment::fs);
-  context_.gs = host_gdt::selector(host_gdt::cpu_page, 3);
+  const std::uint32_t page = host_gdt::selector(host_gdt::cpu_page, 3);
+  context_.fs = vcpu_.cpl == 3 ? page : hardware(Segment::fs);
+  context_.gs = vcpu_.cpl == 3 ? hardware(Segment::gs) : page;
 }
 
 // Where the segment is, as seen from the window; see translate/guard.hpp.
@@ -224,8 +228,8 @@ Monitor::Next Monitor::kernel_trap() {
   // into the other bits for some instructions after CMPXCHG8B, VM among them.)
   context_.eflags = (context_.eflags & (shared_flags | eflags::resume)) | eflags::interrupt |
                     eflags::always_one | (stepping_ ? eflags::trap : 0);
-  ++statistics_.traps[0][context_.vector & 63];
-  trace_.record(View::kernel, context_);
+  ++statistics_.traps[static_cast<unsigned>(cache_view())][context_.vector & 63];
+  trace_.record(cache_view(), context_);
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
     host_interrupt(context_.vector);
     return interrupted_in_cache();
@@ -308,7 +312,7 @@ Monitor::Next Monitor::kernel_page_fault() {
   const std::uint32_t generation = cache_.generation();
   const HostLinear base = processor_.window_base();
   Exception exception{};
-  const FaultResult result = handle_page_fault(View::kernel, exception);
+  const FaultResult result = handle_page_fault(cache_view(), exception);
   // A guard has looked for the window where it was.
   const bool moved = cache_.guarded() && base != processor_.window_base();
   const bool unchanged = generation == cache_.generation() && !code_suspect_ && !moved;

@@ -44,6 +44,10 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
   shadow_.set_budget(vm_.pool.free_frames() / 12);
   shadow_.take_frames();
   vm_.withdrawal.set_unmapper(shadow_);
+  if (options.translate_user) {
+    processor_.show_cache_to_user();
+    cache_.hold_both_levels();
+  }
   cache_.flush();
   for (unsigned s = 0; s < kernel_segments_.size(); ++s) note_guard_base(s);
 }
@@ -73,13 +77,16 @@ RunEnd Monitor::run(const Vcpu& start) {
   return *end_;
 }
 
-// Direct execution is for CPL 3 and V86 mode, the cache for CPL 0 in flat 32-bit segments with
-// nothing unusual in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt
-// shadow, and everything while a breakpoint is armed or A20 is masked.
+// Direct execution is for CPL 3 and V86 mode unless user=translate, the cache for CPL 0 in flat
+// 32-bit segments with nothing unusual in EFLAGS; the interpreter takes the rest, the one
+// instruction in an interrupt shadow, and everything while a breakpoint is armed or A20 is masked.
 Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
+  if (options_.translate_user && (vcpu_.cpl == 3 || vcpu_.virtual_8086())) {
+    return can_translate() && !options_.interpret_kernel ? Engine::translate : Engine::interpret;
+  }
   if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
   if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
   if (interprets_kernel() || !can_translate()) return Engine::interpret;
@@ -87,11 +94,17 @@ Monitor::Engine Monitor::engine() {
 }
 
 bool Monitor::can_translate() const {
-  constexpr std::uint32_t unusual = eflags::trap | eflags::iopl | eflags::nested_task;
+  // In user code IOPL matters to nothing that runs in the cache.
+  const bool user = vcpu_.cpl == 3;
+  const std::uint32_t unusual =
+      eflags::trap | eflags::nested_task | (user ? eflags::virtual_8086 : eflags::iopl);
   const DescriptorCache& cs = vcpu_[Segment::cs];
-  return vcpu_.cpl == 0 && vcpu_.protected_mode() && cs.base == 0 && cs.limit == 0xffffffff &&
-         cs.is_32_bit() && vcpu_[Segment::ss].is_32_bit() && vcpu_[Segment::ss].usable &&
-         !(vcpu_.eflags & unusual);
+  if (user && (vcpu_.cr0 & cr0::alignment_mask) && (vcpu_.eflags & eflags::alignment_check)) {
+    return false;
+  }
+  return (vcpu_.cpl == 0 || user) && vcpu_.protected_mode() && cs.base == 0 &&
+         cs.limit == 0xffffffff && cs.is_32_bit() && vcpu_[Segment::ss].is_32_bit() &&
+         vcpu_[Segment::ss].usable && !(vcpu_.eflags & unusual);
 }
 
 // Brings the devices up to the present time and lets them speak, if anything may have happened.

@@ -39,6 +39,7 @@ struct MonitorOptions {
       0;                       // rounds of the loop between two sweeps for cold frames; 0: none
   bool guard_exact = false;    // guard=exact
   std::uint32_t watchdog = 0;  // seconds without an interrupt of the guest's; 0: any number
+  bool translate_user = false;  // user=translate
 };
 
 // Why a guest's run ended.
@@ -106,6 +107,7 @@ class Monitor final : private Environment,
   void load_native_context(const Vcpu&, std::uint32_t address);
   void save_native_context(Vcpu&) const;
   bool can_translate() const;
+  View cache_view() const { return vcpu_.cpl == 3 ? View::user : View::kernel; }
   bool interprets_kernel() const { return options_.interpret_kernel; }
   void poll_interrupts(bool long_instruction);
   void enter_processor(View);
@@ -197,7 +199,7 @@ class Monitor final : private Environment,
   void code_slot_remapped(unsigned slot) override;
 
   // CodeLocations.
-  bool shows(std::uint32_t linear_page, std::uint32_t frame) override;
+  bool shows(std::uint32_t linear_page, std::uint32_t frame, CodeLevel) override;
 
   // WriteWatcher, of frames with descriptor tables, translated code and page tables.
   void written(GuestPhysical, unsigned bytes) override;

@@ -63,8 +63,8 @@ void map_descriptor_tables(PageTable& table, View view) {
 }
 
 // The monitor reads them in every view; the guest only where its kernel runs.
-void map_cache(PageTable& table, View view) {
-  const std::uint32_t to_user = view == View::kernel ? user : 0;
+void map_cache(PageTable& table, bool guest_may_use_it) {
+  const std::uint32_t to_user = guest_may_use_it ? user : 0;
   map_range(table, window::cpu_page, window::cpu_page + page_size,
             physical_of_offset(window::cpu_page), supervisor_write | to_user);
   map_range(table, window::native_code, window::native_code + page_size,
@@ -84,13 +84,19 @@ void HostPaging::build() {
     map_descriptor_tables(table, view);
     map_range(table, window::screen, window::screen + page_size, HostPhysical(screen_physical),
               supervisor_write | cache_disable);
-    map_cache(table, view);
+    map_cache(table, view == View::kernel);
   }
 
   map_window(default_base);
   map_range(identity_table, 0, window::size, HostPhysical(0), supervisor_write);
   boot_root.entries[0] = physical_of(&identity_table).value() | supervisor_write;
   boot_root.entries[directory_index(default_base)] = window_entry(View::kernel);
+}
+
+void HostPaging::show_cache_to_user() {
+  cache_shown_to_user_ = true;
+  map_descriptor_tables(window_table(View::user), View::kernel);
+  map_cache(window_table(View::user), true);
 }
 
 void HostPaging::enable() {
@@ -102,7 +108,8 @@ void HostPaging::enable() {
 HostPhysical HostPaging::monitor_root() const { return physical_of(&root); }
 
 std::uint32_t HostPaging::window_entry(View view) const {
-  const std::uint32_t rights = view == View::kernel ? user_write : supervisor_write;
+  const std::uint32_t rights =
+      view == View::kernel || cache_shown_to_user_ ? user_write : supervisor_write;
   return physical_of(&window_table(view)).value() | (rights & ~0x40u);
 }
 

@@ -17,6 +17,9 @@ class HostPaging final : public SlotPort {
   // calls this goes on. Once the segments have moved to the window, load monitor_root().
   void enable();
 
+  // See Processor::show_cache_to_user.
+  void show_cache_to_user();
+
   HostPhysical monitor_root() const;
   std::uint32_t window_entry(View) const;
   // The monitor root's own entry for the window.
@@ -26,6 +29,9 @@ class HostPaging final : public SlotPort {
   void point(unsigned slot, HostPhysical frame) override;
 
   static constexpr HostLinear default_base{0xff000000};
+
+ private:
+  bool cache_shown_to_user_ = false;
 };
 
 }  // namespace undercroft::x86

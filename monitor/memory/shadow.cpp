@@ -11,6 +11,9 @@ constexpr std::uint32_t base_rights =
     page_bit::present | page_bit::user | page_bit::accessed | page_bit::dirty;
 // Free for software: translated code comes from the page behind this entry.
 constexpr std::uint32_t code_mark = 1u << 9;
+// Of a directory entry: the guest's is open to user code. The kernel view makes no difference, but
+// user code that was translated must be forgotten when this changes.
+constexpr std::uint32_t user_mark = 1u << 10;
 
 // What a guest's two-level tables are shadowed as.
 constexpr ShadowKind two_level_kinds[] = {ShadowKind::table, ShadowKind::directory,
@@ -111,7 +114,8 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
       page_writable && dirty && !frame.watchers.any() && frame.kind == FrameKind::ram;
 
   link(directory, linear.value() >> 22, child,
-       base_rights | (directory_writable ? page_bit::writable : 0));
+       base_rights | (directory_writable ? page_bit::writable : 0) |
+           (walk.level != WalkLevel::no_tables && walk.entries[0].entry.user() ? user_mark : 0));
 
   const ShadowEntryId id(child, linear.value() >> 12 & 0x3ff);
   std::uint32_t value = frame.frame.page().value() | base_rights;
@@ -268,7 +272,8 @@ bool ShadowPaging::still_stands(ShadowEntryId id) {
                                         : ShadowKind::large_clean;
   const unsigned child = find({now.frame() / page_size, kind, key.view, key.write_protect});
   const bool writable = now.writable() || (key.view == View::kernel && !key.write_protect);
-  const std::uint32_t expected = base_rights | (writable ? page_bit::writable : 0);
+  const std::uint32_t expected =
+      base_rights | (writable ? page_bit::writable : 0) | (now.user() ? user_mark : 0);
   return child != 0 && entry(id) == (tables_[child].frames.entries.value() | expected);
 }
 

@@ -15,8 +15,10 @@ namespace undercroft {
 template <std::size_t capacity>
 class Assembler {
  public:
-  // origin: the window offset that the first byte will have in the cache.
-  explicit constexpr Assembler(std::uint32_t origin) : origin_(origin) {}
+  // origin: the window offset that the first byte will have in the cache. page_segment: through
+  // which the code reaches the virtual CPU page.
+  explicit constexpr Assembler(std::uint32_t origin, Segment page_segment = Segment::gs)
+      : origin_(origin), page_prefix_(page_segment == Segment::fs ? 0x64 : 0x65) {}
 
   constexpr std::uint32_t size() const { return size_; }
   constexpr std::uint32_t here() const { return origin_ + size_; }
@@ -30,21 +32,21 @@ class Assembler {
     for (unsigned shift = 0; shift < 32; shift += 8) byte(value >> shift);
   }
 
-  // mov gs:[offset], reg / mov reg, gs:[offset]
+  // mov page:[offset], reg / mov reg, page:[offset]
   constexpr void store_to_page(std::uint32_t offset, Register reg) {
     page(0x89, code(reg), offset);
   }
   constexpr void load_from_page(Register reg, std::uint32_t offset) {
     page(0x8b, code(reg), offset);
   }
-  // mov byte gs:[offset], value
+  // mov byte page:[offset], value
   constexpr void store_byte_to_page(std::uint32_t offset, std::uint8_t value) {
     page(0xc6, 0, offset);
     byte(value);
   }
-  // push dword gs:[offset]
+  // push dword page:[offset]
   constexpr void push_from_page(std::uint32_t offset) { page(0xff, 6, offset); }
-  // test gs:[offset], reg: changes flags
+  // test page:[offset], reg: changes flags
   constexpr void test_page(std::uint32_t offset, Register reg) { page(0x85, code(reg), offset); }
 
   // mov reg, [esp + displacement] / mov [esp], reg
@@ -62,6 +64,11 @@ class Assembler {
   constexpr void move(Register to, Register from) {
     byte(0x89);
     byte(0xc0 | code(from) << 3 | code(to));
+  }
+  // mov to, value
+  constexpr void move(Register to, std::uint32_t value) {
+    byte(0xb8 | code(to));
+    word(value);
   }
   // movzx to, from (low 16 bits)
   constexpr void zero_extend_word(Register to, Register from) {
@@ -152,7 +159,7 @@ class Assembler {
     byte(c);
   }
   constexpr void page(std::uint32_t opcode, std::uint32_t reg, std::uint32_t offset) {
-    bytes3(0x65, opcode, 0x05 | reg << 3);
+    bytes3(page_prefix_, opcode, 0x05 | reg << 3);
     word(offset);
   }
   constexpr std::uint32_t displacement(std::uint32_t target) {
@@ -162,6 +169,7 @@ class Assembler {
   }
 
   std::uint32_t origin_;
+  std::uint32_t page_prefix_;
   std::uint32_t size_ = 0;
   std::array<std::uint8_t, capacity> bytes_;
 };

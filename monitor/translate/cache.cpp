@@ -16,7 +16,7 @@ static_assert(window::jump_table + table_entries * 4 <= window::cache);
 constexpr std::uint32_t code_end = window::cache + 0x140000;
 static_assert(code_end < window::cache_end);
 
-constexpr std::uint32_t landing_size = 40;
+constexpr std::uint32_t landing_size = 56;
 
 }  // namespace
 
@@ -48,9 +48,13 @@ void TranslationCache::make_common_code() {
 std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
   for (unsigned n = by_eip_[bucket_of_eip(eip)]; n != 0; n = block(n - 1).next_by_eip) {
     const Block& b = block(n - 1);
-    if (b.eip == eip && !b.dropped) return b.start;
+    if (b.eip == eip && !b.dropped && b.user == (level_ == CodeLevel::user)) return b.start;
   }
   return std::nullopt;
+}
+
+TranslationTargets TranslationCache::targets() const {
+  return {window::jump_table, indirect_miss_, guarded(), level_, both_levels_};
 }
 
 TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
@@ -59,9 +63,8 @@ TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint3
                                                    unsigned most_instructions) {
   if (!has_room()) flush();
 
-  TranslatedTrace made(next_code_);
-  translate_trace(made, bytes, first_bytes, eip, {window::jump_table, indirect_miss_, guarded_},
-                  *this, most_instructions);
+  TranslatedTrace made(next_code_, level_);
+  translate_trace(made, bytes, first_bytes, eip, targets(), *this, most_instructions);
   const std::uint32_t start = next_code_;
   write(start, made.assembler.code());
   for (unsigned n = 0; n < made.block_count; ++n) keep_block(made, made.blocks[n], frame);
@@ -84,6 +87,7 @@ void TranslationCache::keep_block(const TranslatedTrace& trace, const BlockRecor
   entry.code_size = record.code_size & Block::code_size_mask;
   entry.point_count = record.point_count & Block::point_count_mask;
   entry.guest_size = record.guest_size;
+  entry.user = level_ == CodeLevel::user;
   add_block(entry);
   next_map_ += map_size;
   if (record.landing != no_landing) {
@@ -140,8 +144,9 @@ void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) 
     const bool here = page - base < slot_size;
     const bool next_here = crosses && page + page_size - base < slot_size;
     if (!here && !next_here) continue;
-    if (locations.shows(page, b.frame) &&
-        (!crosses || locations.shows(page + page_size, block(n + 1).frame))) {
+    const CodeLevel level = b.user ? CodeLevel::user : CodeLevel::kernel;
+    if (locations.shows(page, b.frame, level) &&
+        (!crosses || locations.shows(page + page_size, block(n + 1).frame, level))) {
       continue;
     }
     drop_block(n);
@@ -184,8 +189,8 @@ void TranslationCache::chain(std::uint32_t place, std::uint32_t target) {
 
 void TranslationCache::make_landing(std::uint32_t eip, std::uint32_t start) {
   if (!has_room()) return;
-  Assembler<landing_size> code(next_code_);
-  emit_landing(code, eip, indirect_miss_);
+  Assembler<landing_size> code(next_code_, page_segment(level_));
+  emit_landing(code, eip, targets());
   code.jump(start);
   write(next_code_, code.code());
   write_word(window::jump_table + (eip & 0xffff) * 4, next_code_);

@@ -32,8 +32,8 @@ struct CacheExit {
 // Where guest code is now.
 class CodeLocations {
  public:
-  // The page of linear space still shows the guest page with this number.
-  virtual bool shows(std::uint32_t linear_page, std::uint32_t frame) = 0;
+  // The page of linear space still shows the guest page with this number, to code of the level.
+  virtual bool shows(std::uint32_t linear_page, std::uint32_t frame, CodeLevel level) = 0;
 
  protected:
   ~CodeLocations() = default;
@@ -54,7 +54,12 @@ class TranslationCache final : private KnownBlocks {
   void flush();
   // Whether code made from now on keeps its memory operands away from the window (guard.hpp).
   void set_guarded(bool guarded) { guarded_ = guarded; }
-  bool guarded() const { return guarded_; }
+  // User code may not even read what the kernel's was translated to.
+  bool guarded() const { return guarded_ || level_ == CodeLevel::user; }
+  // User code is to be translated as well; from a flush on.
+  void hold_both_levels() { both_levels_ = true; }
+  // What find, translate and make_landing are about.
+  void set_level(CodeLevel level) { level_ = level; }
   // Changes whenever code that was in the cache may be gone.
   std::uint32_t generation() const { return generation_; }
 
@@ -106,6 +111,7 @@ class TranslationCache final : private KnownBlocks {
     // This entry and the one before name one block, by its two frames; this one is found by the
     // second frame only.
     std::uint32_t second : 1;
+    std::uint32_t user : 1;
     std::uint32_t start : 22;  // window offset of its code
     std::uint32_t point_count : 10;
     std::uint32_t first_point : 18;  // its map: MapPoints from the start of the maps
@@ -129,6 +135,7 @@ class TranslationCache final : private KnownBlocks {
   const std::uint8_t* code_at(std::uint32_t offset) const {
     return reinterpret_cast<const std::uint8_t*>(window_ + offset);
   }
+  TranslationTargets targets() const;
   std::uint32_t word_at(std::uint32_t offset) const;
   bool has_room() const;
   void write(std::uint32_t offset, std::span<const std::uint8_t> bytes);
@@ -150,6 +157,8 @@ class TranslationCache final : private KnownBlocks {
   std::uint32_t next_map_ = 0;
   std::uint32_t indirect_miss_ = 0;
   bool guarded_ = false;
+  bool both_levels_ = false;
+  CodeLevel level_ = CodeLevel::kernel;
   unsigned block_count_ = 0;
   std::uint32_t generation_ = 0;
   Counts counts_{};

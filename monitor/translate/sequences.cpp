@@ -94,7 +94,12 @@ void Sequences::look_up_target() {
   out_.store_to_page(cpu_page_offset::saved_eax, Register::eax);
   out_.zero_extend_word(Register::eax, Register::ecx);
   writer_.point(PointState::borrowed_eax_ecx);
-  out_.jump_by_table(writer_.targets().jump_table);
+  if (writer_.targets().level == CodeLevel::user) {
+    out_.lea(Register::eax, Register::eax, user_mark);
+    out_.jump_by_table(writer_.targets().jump_table - user_mark * 4);
+  } else {
+    out_.jump_by_table(writer_.targets().jump_table);
+  }
 }
 
 void Sequences::clear_interrupt_flag() {

@@ -24,6 +24,7 @@ class TraceTranslator {
         sequences_(writer_),
         guard_(writer_),
         guarded_(targets.guarded),
+        level_(targets.level),
         bytes_(bytes),
         end_(first_bytes < bytes.size() ? first_bytes : static_cast<std::uint32_t>(bytes.size())),
         known_(known),
@@ -125,9 +126,9 @@ class TraceTranslator {
     return Flow::away;
   }
 
-  // GS is the monitor's and CS the cache's, so an access through the guest's is emulated.
+  // One is the monitor's and CS the cache's, so an access through the guest's is emulated.
   bool names_reserved_segment() const {
-    return instruction_.segment == Segment::gs || instruction_.segment == Segment::cs;
+    return instruction_.segment == page_segment(level_) || instruction_.segment == Segment::cs;
   }
 
   Flow exit_to_interpreter() {
@@ -197,8 +198,31 @@ class TraceTranslator {
     return call ? Flow::call : Flow::away;
   }
 
+  // What user code may do depends on IOPL and on CR4; only reading selectors and the time does not
+  // touch what the monitor keeps for it.
+  bool is_harmless() const {
+    return instruction_.operation == Operation::mov_from_segment ||
+           instruction_.operation == Operation::push_segment ||
+           instruction_.operation == Operation::rdtsc;
+  }
+
+  Flow leave_to_interpreter() {
+    exit_to_interpreter();
+    switch (instruction_.operation) {
+      case Operation::iret:
+      case Operation::jmp_far:
+      case Operation::ret_far:
+      case Operation::sysenter:
+      case Operation::sysexit:
+        return Flow::away;
+      default:
+        return Flow::monitor;
+    }
+  }
+
   Flow translate_sensitive() {
     writer_.set_run_continues(false);
+    if (level_ == CodeLevel::user && !is_harmless()) return leave_to_interpreter();
     const bool wide = instruction_.operand_size == 4;
     switch (instruction_.operation) {
       case Operation::cli:
@@ -220,12 +244,9 @@ class TraceTranslator {
         sequences_.pop_flags();
         return Flow::next;
       case Operation::iret:
-        if (wide) {
-          guard();
-          sequences_.interrupt_return();
-        } else {
-          exit_to_interpreter();
-        }
+        if (!wide) return leave_to_interpreter();
+        guard();
+        sequences_.interrupt_return();
         return Flow::away;
       case Operation::mov_from_segment:
         if (instruction_.has_memory) return exit_to_interpreter();
@@ -241,14 +262,8 @@ class TraceTranslator {
         return Flow::next;
       case Operation::invlpg:  // the shadow follows the guest's tables at each write
         return Flow::next;
-      case Operation::jmp_far:
-      case Operation::ret_far:
-      case Operation::sysenter:
-      case Operation::sysexit:
-        exit_to_interpreter();
-        return Flow::away;
       default:
-        return exit_to_interpreter();
+        return leave_to_interpreter();
     }
   }
 
@@ -257,6 +272,7 @@ class TraceTranslator {
   Sequences sequences_;
   Guard guard_;
   bool guarded_;
+  CodeLevel level_;
   std::span<const std::uint8_t> bytes_;
   std::uint32_t end_;  // no instruction begins from here on, counted from the trace's first
   const KnownBlocks& known_;

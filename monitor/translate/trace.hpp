@@ -53,6 +53,13 @@ struct MapPoint {
   PointState state;
 };
 
+// Who the code is of. The virtual CPU page is reached through a segment register that the other
+// engines' guests seldom use: kernels of GS, programs of FS, which have their thread's data in GS.
+enum class CodeLevel : std::uint8_t { kernel, user };
+constexpr Segment page_segment(CodeLevel level) {
+  return level == CodeLevel::user ? Segment::fs : Segment::gs;
+}
+
 // One block of a trace. Offsets are from the trace's start.
 struct BlockRecord {
   std::uint32_t eip = 0;
@@ -70,7 +77,8 @@ struct TranslatedTrace {
   static constexpr unsigned point_capacity = 384;
   static constexpr unsigned block_capacity = 32;
 
-  explicit constexpr TranslatedTrace(std::uint32_t origin) : assembler(origin) {}
+  explicit constexpr TranslatedTrace(std::uint32_t origin, CodeLevel level = CodeLevel::kernel)
+      : assembler(origin, page_segment(level)) {}
   Assembler<code_capacity> assembler;
   std::array<MapPoint, point_capacity> points;
   std::array<BlockRecord, block_capacity> blocks;
@@ -87,9 +95,12 @@ struct TranslationTargets {
   std::uint32_t indirect_miss;
   // Memory operands are kept away from the window (guard.hpp).
   bool guarded = false;
+  CodeLevel level = CodeLevel::kernel;
+  // There are blocks of both levels, which must not find each other.
+  bool both_levels = false;
 };
 
-// Blocks that are there already: branches to them need no exit.
+// Blocks of the same level that are there already: branches to them need no exit.
 class KnownBlocks {
  public:
   virtual std::optional<std::uint32_t> find(std::uint32_t eip) const = 0;
@@ -98,7 +109,7 @@ class KnownBlocks {
   ~KnownBlocks() = default;
 };
 
-// Translates from `eip` (an offset in a flat 32-bit code segment at CPL 0), going on behind
+// Translates from `eip` (an offset in a flat 32-bit code segment), going on behind
 // branches as long as there is room. bytes: the guest's code there. Every instruction begins among
 // the first `first_bytes` (the rest of the page); the last may reach beyond. One that the bytes cut
 // short is left to the interpreter.
@@ -107,16 +118,30 @@ void translate_trace(TranslatedTrace& trace, std::span<const std::uint8_t> bytes
                      const TranslationTargets& targets, const KnownBlocks& known,
                      unsigned most_instructions);
 
-// What indirect branches to eip find by the jump table, up to where its block begins. Comes with
-// ECX holding the target, EAX and ECX in the virtual CPU page; changes no flag.
+// Indirect branches come to a landing with ECX holding the target and EAX its lower half and, of
+// user code, this; the guest's own are in the virtual CPU page.
+inline constexpr std::uint32_t user_mark = 0x10000;
+constexpr std::uint32_t landing_key(std::uint32_t eip, CodeLevel level) {
+  return (eip & 0xffff) | (level == CodeLevel::user ? user_mark : 0);
+}
+
+// What indirect branches to eip find by the jump table, up to where its block begins. Changes no
+// flag.
 template <std::size_t capacity>
 constexpr void emit_landing(Assembler<capacity>& out, std::uint32_t eip,
-                            std::uint32_t indirect_miss) {
+                            const TranslationTargets& targets) {
   constexpr std::uint8_t miss_size = 6 + 5;
   out.lea(Register::ecx, Register::ecx, -eip);
   out.jump_if_ecx_zero(miss_size);
   out.lea(Register::ecx, Register::ecx, eip);
-  out.jump(indirect_miss);
+  out.jump(targets.indirect_miss);
+  if (targets.both_levels) {
+    constexpr std::uint8_t other_level_size = 5 + 5;
+    out.lea(Register::ecx, Register::eax, -landing_key(eip, targets.level));
+    out.jump_if_ecx_zero(other_level_size);
+    out.move(Register::ecx, eip);
+    out.jump(targets.indirect_miss);
+  }
   out.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
   out.load_from_page(Register::eax, cpu_page_offset::saved_eax);
 }

@@ -56,7 +56,7 @@ void TraceWriter::next_block() {
 void TraceWriter::next_block_with_landing() {
   end_block();
   const auto landing = static_cast<std::uint16_t>(out().size());
-  emit_landing(out(), here(), targets_.indirect_miss);
+  emit_landing(out(), here(), targets_);
   begin_block();
   block().landing = landing;
 }

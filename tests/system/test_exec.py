@@ -68,7 +68,8 @@ def test_window_hops(croft):
 
 @pytest.mark.hosted
 @pytest.mark.long
-@pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret"])
+@pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret", "guard=exact",
+                                     "user=translate", "user=translate guard=exact"])
 def test_slow_options(croft, options):
     check_options(croft, options, 1800)
 

@@ -58,7 +58,7 @@ def test_bare_machines_agree(name):
 
 @pytest.mark.hosted
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", test_guests.TWINS)
+@pytest.mark.parametrize("name", transcripts.NAMES)
 def test_twin(name, options):
     check_twin(name, WORDS, "--monitor", test_guests.with_needed(name, options))
 

@@ -65,7 +65,7 @@ TEST_F(Cache, KeepsManyBlocksApart) {
 // Blocks stay where the code still is, also when it reaches into the next page or slot.
 TEST_F(Cache, CheckingASlotDropsWhatIsElsewhere) {
   struct Locations final : CodeLocations {
-    bool shows(std::uint32_t page, std::uint32_t of) override {
+    bool shows(std::uint32_t page, std::uint32_t of, CodeLevel) override {
       asked.insert({page, of});
       return page != gone;
     }

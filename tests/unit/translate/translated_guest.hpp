@@ -51,6 +51,12 @@ class TranslatedGuest final : public LinearMemory {
   Interpreter interpreter{*this, environment};
   Vcpu vcpu;  // the guest's, before it enters the cache and after it has left
 
+  // Whose code the guest's is from now on.
+  void set_level(CodeLevel level) {
+    level_ = level;
+    cache.set_level(level);
+  }
+
   VirtualCpuPage& page() { return *reinterpret_cast<VirtualCpuPage*>(window + window::cpu_page); }
   void put(std::uint32_t address, std::initializer_list<int> bytes) {
     for (int byte : bytes) *ram_at(address++) = static_cast<std::uint8_t>(byte);
@@ -188,7 +194,7 @@ class TranslatedGuest final : public LinearMemory {
     // IF is virtual: the processor's is set. AC and ID are the guest's.
     vcpu.eflags |= eflags::interrupt;
     for (DescriptorCache& segment : vcpu.segments) segment.attributes |= 3 << 5;
-    vcpu[Segment::gs] = {0xffff, 0x40f3, window::cpu_page, page_mask, true};
+    vcpu[page_segment(level_)] = {0xffff, 0x40f3, window::cpu_page, page_mask, true};
   }
   void leave(const Vcpu& guest) {
     vcpu.cpl = guest.cpl;
@@ -212,6 +218,7 @@ class TranslatedGuest final : public LinearMemory {
     return Done{};
   }
 
+  CodeLevel level_ = CodeLevel::kernel;
   std::vector<std::uint8_t> ram_ = std::vector<std::uint8_t>(ram_bytes);
   std::vector<bool> present_ = std::vector<bool>(ram_bytes / page_size, true);
 };

@@ -142,6 +142,40 @@ void others() {
   }
 }
 
+// Code that has run in ring 3, and then may not.
+void rights() {
+  constexpr u32 alias_slot = 8;
+  static Page code;
+  const u32 alias = alias_slot * 0x400000 + code.address();
+  volatile u32& entry = low[code.address() >> 22].entries[code.address() / page_bytes % 1024];
+  volatile u32& slot = directory.entries[alias_slot];
+  code.words[0] = 0x80cd40;  // inc eax; int 0x80
+  const auto run_alias = [&](const char* when) {
+    UserState state;
+    state.eip = alias;
+    state.esp = stack.address() + page_bytes;
+    line(when, ": ", run_user(state));
+  };
+  slot = low[code.address() >> 22].address() | all_rights;
+  run_alias("open to ring 3");
+  slot = slot & ~user;
+  invlpg(alias);
+  run_alias("closed by the directory");
+  slot = slot | user;
+  invlpg(alias);
+  run_alias("open again");
+  entry = entry & ~user;
+  invlpg(alias);
+  run_alias("closed by the table");
+  entry = entry | user;
+  slot = slot & ~user;
+  set_cr3(directory.address());
+  run_alias("closed, and CR3 loaded");
+  slot = 0;
+  invlpg(alias);
+  run_alias("gone");
+}
+
 }  // namespace
 
 void test() {
@@ -149,5 +183,7 @@ void test() {
   map_low_memory();
   enable_paging();
   tables();
-  if (!option("tables")) others();
+  if (option("tables")) return;
+  others();
+  rights();
 }

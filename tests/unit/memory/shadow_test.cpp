@@ -407,6 +407,17 @@ TEST_F(Shadow, TranslatedCodeIsToldOfItsMappings) {
   EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
 }
 
+// User code that was translated is told by the kernel view's entries as well.
+TEST_F(Shadow, TranslatedCodeIsToldThatItIsNoLongerTheUsers) {
+  map_page(P | W | U | A, P | W | U | A | D);
+  guest.table.watch(page, Watcher::translated_code);
+  ASSERT_TRUE(access(linear, View::kernel, false));
+  set_directory(1, table.value() | P | W | U | A);  // the same again
+  EXPECT_TRUE(code.slots.empty());
+  set_directory(1, table.value() | P | W | A);
+  EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
+}
+
 TEST_F(Shadow, NeedsNoFramesOnceItHasTakenThem) {
   shadow.set_budget(64);
   shadow.take_frames();

@@ -226,7 +226,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.absent == Absent::fault ? AbsentMemory::faults : AbsentMemory::floats,
       options.withdraw_every,
       options.guard == Guard::exact,
-      options.watchdog, options.user == UserMode::translate};
+      options.watchdog,
+      options.user == UserMode::translate};
   const Monitor::Foundation foundation{
       machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine};
   auto& monitor = monitor_place.make(foundation, monitor_options);

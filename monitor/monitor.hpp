@@ -36,9 +36,9 @@ struct MonitorOptions {
   std::uint32_t window_hop = 0;   // migrate at every so many guest page faults; 0: never
   AbsentMemory absent = AbsentMemory::floats;
   std::uint32_t withdraw_every =
-      0;                       // rounds of the loop between two sweeps for cold frames; 0: none
-  bool guard_exact = false;    // guard=exact
-  std::uint32_t watchdog = 0;  // seconds without an interrupt of the guest's; 0: any number
+      0;                        // rounds of the loop between two sweeps for cold frames; 0: none
+  bool guard_exact = false;     // guard=exact
+  std::uint32_t watchdog = 0;   // seconds without an interrupt of the guest's; 0: any number
   bool translate_user = false;  // user=translate
 };
 

@@ -84,11 +84,10 @@ Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
-  if (options_.translate_user && (vcpu_.cpl == 3 || vcpu_.virtual_8086())) {
-    return can_translate() && !options_.interpret_kernel ? Engine::translate : Engine::interpret;
+  if (!options_.translate_user) {
+    if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
+    if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
   }
-  if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
-  if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
   if (interprets_kernel() || !can_translate()) return Engine::interpret;
   return cache_is_current() ? Engine::translate : Engine::interpret;
 }

@@ -295,6 +295,7 @@ t_lmsw:      smsw %ax
 2:           mov %es, %cx
              smsw %bx
              and $1, %bx
+             and $0x9fffffff, %eax # CD and NW are as the firmware left them
              mov %es:(%edi), %esi  # the cache is protected mode's
              jmp r_done
 t_halt:      sti
@@ -561,6 +562,7 @@ void test() {
   // Asked now: what the boot loader told may lie where the code goes.
   const bool with_limits = option("limits"), timed = option("speed");
   for (u32 i = 0; i < offset(r_end); ++i) at<char>(code_base + i) = r_begin[i];
+  for (u32 i = 0; i < 0x10000; i += 4) at<u32>(data_base + i) = 0;
   gdt()[code_16 / 8] = make_segment(code_base, 0xffff, 0x9b, 0);
   gdt()[data_16 / 8] = make_segment(0, 0xffff, 0x93, 0);
   gdt()[code_32_low / 8] = make_segment(code_base, 0xfffff, 0x9b, 0xc);

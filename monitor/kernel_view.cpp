@@ -230,6 +230,11 @@ Monitor::Next Monitor::kernel_trap() {
                     eflags::always_one | (stepping_ ? eflags::trap : 0);
   ++statistics_.traps[static_cast<unsigned>(cache_view())][context_.vector & 63];
   trace_.record(cache_view(), context_);
+  if (cpu_page_.page_invalidated) {
+    cpu_page_.page_invalidated = 0;
+    linear_.flush();
+    tables_written_ = true;
+  }
   if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
     host_interrupt(context_.vector);
     return interrupted_in_cache();

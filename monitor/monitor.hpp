@@ -252,7 +252,7 @@ class Monitor final : private Environment,
   std::optional<View> view_{};    // whose root is loaded; none: load it before the next entry
   bool attention_ = true;         // devices or host input want to be looked at
   std::uint64_t alarm_ = 0;       // what the host's timer is armed for; 0: nothing known
-  bool tables_written_ = false;   // since check_descriptor_pages
+  bool tables_written_ = false;   // or INVLPG, since check_descriptor_pages
   bool stepping_ = false;         // TF is set to reach the next boundary
   bool alignment_checks_ = true;  // the processor has the guest's CR0.AM, else 0
   bool segments_exact_ = false;   // direct_execution_is_exact has said yes since they changed

@@ -72,8 +72,10 @@ std::optional<PagePointers> Monitor::page_pointers(std::uint32_t cr3) {
   return read_page_pointers(cr3, vm_.memory);
 }
 
+// The tables behind it may be such as nobody watches.
 void Monitor::page_invalidated(GuestLinear address) {
   linear_.flush_page(address);
+  tables_written_ = true;
   processor_.flush_page(HostLinear(address.value()));
 }
 

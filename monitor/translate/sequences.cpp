@@ -102,6 +102,13 @@ void Sequences::look_up_target() {
   }
 }
 
+// The shadow follows the guest's tables at each write, but the software TLB may hold pages of
+// tables that have no shadow.
+void Sequences::invalidate_page() {
+  start_point();
+  out_.store_byte_to_page(cpu_page_offset::page_invalidated, 1);
+}
+
 void Sequences::clear_interrupt_flag() {
   start_point();
   out_.store_byte_to_page(cpu_page_offset::interrupt_flag + 1, 0);

@@ -42,6 +42,7 @@ class Sequences {
   void pop_flags();
   void read_selector();
   void push_selector();
+  void invalidate_page();
 
  private:
   std::uint32_t next() const { return writer_.here() + instruction_.length; }

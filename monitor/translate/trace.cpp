@@ -260,7 +260,8 @@ class TraceTranslator {
       case Operation::rdtsc:  // the guest's time stamp is the processor's
         sequences_.copy();
         return Flow::next;
-      case Operation::invlpg:  // the shadow follows the guest's tables at each write
+      case Operation::invlpg:
+        sequences_.invalidate_page();
         return Flow::next;
       default:
         return leave_to_interpreter();

@@ -1,6 +1,8 @@
 // Page tables in unusual shapes: a directory that maps itself, a table mapped writable in several
 // places, shared, or of two roles at once; PSE and PGE switched; what INVLPG, CR3 and CR4 must
 // make seen; paging off and on where the map is not one to one.
+#include <initializer_list>
+
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
 #include "runtime/paging.hpp"
@@ -17,7 +19,7 @@ constexpr u32 recursive_directory = recursive | recursive_slot << 12;
 constexpr u32 global = 0x100, cr4_pge = 0x80;
 constexpr u32 large_frame = 0x800000;
 constexpr u32 moved_code = 0x00d00000;  // physical memory that is also mapped elsewhere
-PageTable test_table, other_table, other_directory;
+PageTable test_table, lonely_table, other_table, other_directory;
 Page frame_a, frame_b;
 
 volatile u32& window_entry() { return directory.entries[window >> 22]; }
@@ -370,6 +372,69 @@ void isolated_spaces() {
   line("another there: ", sum);
 }
 
+// Loads of segment registers from a page that nothing else touches, whose mapping changes: an
+// instruction that takes a way of its own sees the change behind INVLPG too.
+void unusual_reader() {
+  reset();
+  directory.entries[(window >> 22) + 1] = lonely_table.address() | all_rights;
+  lonely_table.entries[0] = frame_a.address() | all_rights;
+  frame_a.words[0] = kernel_data;
+  frame_b.words[0] = user_data;
+  flush();
+  for (u32 round = 0; round < 4; ++round) {
+    u32 seen = 0;
+    asm volatile("mov %%es:(%1), %%fs; mov %%fs, %0" : "=r"(seen) : "r"(window + 0x400000));
+    print(hex(seen & 0xffff, 2), ' ');
+    lonely_table.entries[0] = (round & 1 ? frame_a : frame_b).address() | all_rights;
+    invlpg(window + 0x400000);
+  }
+  line();
+}
+
+// The GDT on such a page, for ring 3.
+asm(R"(
+.text
+shapes_user_fs:   mov $0x6b, %eax
+                  mov %eax, %fs
+                  mov %fs:0, %eax
+                  int $0x80
+)");
+extern "C" char shapes_user_fs[];
+
+struct [[gnu::packed]] TableAddress {
+  u16 limit;
+  u32 base;
+};
+
+void descriptor_table_that_moves() {
+  reset();
+  directory.entries[(window >> 22) + 1] = lonely_table.address() | all_rights;
+  lonely_table.entries[0] = frame_a.address() | all_rights;
+  flush();
+  TableAddress before{}, moved{};
+  asm volatile("sgdt %0" : "=m"(before));
+  static u32 values[2] = {0xaaaa, 0xbbbb};
+  for (const Page* page : {&frame_a, &frame_b}) {
+    const u32 value = reinterpret_cast<u32>(&values[page == &frame_b]);
+    gdt()[13] = make_segment(value, 3, 0xf3, 4);
+    for (u32 i = 0; i < (before.limit + 1u) / 4; ++i) {
+      memory_at(page->address() + 4 * i) = memory_at(before.base + 4 * i);
+    }
+  }
+  moved = {before.limit, window + 0x400000};
+  asm volatile("lgdt %0" : : "m"(moved));
+  UserState state;
+  state.eip = reinterpret_cast<u32>(shapes_user_fs);
+  state.eflags = 2 | interrupt_flag;
+  for (u32 round = 0; round < 4; ++round) {
+    print(hex(run_user(state).frame.eax, 4), ' ');
+    lonely_table.entries[0] = (round & 1 ? frame_a : frame_b).address() | all_rights;
+    invlpg(window + 0x400000);
+  }
+  line();
+  asm volatile("lgdt %0" : : "m"(before));
+}
+
 }  // namespace
 
 void test() {
@@ -385,4 +450,6 @@ void test() {
   growing_rights();
   off_and_on();
   isolated_spaces();
+  unusual_reader();
+  descriptor_table_that_moves();
 }

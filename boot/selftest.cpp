@@ -5,6 +5,7 @@
 
 #include "arch/x86/descriptors.hpp"
 #include "arch/x86/image_layout.hpp"
+#include "arch/x86/instructions.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
 #include "monitor/exception.hpp"
@@ -57,6 +58,7 @@ class SelfTest {
     prepare_user_view();
     test_user_view();
     test_virtual_8086();
+    test_global_pages();
     machine_.load_root(machine_.monitor_root());
   }
 
@@ -278,6 +280,14 @@ class SelfTest {
     machine_.set_guest_controls(0, 0);
     enter("fnop", {0xd9, 0xd0, 0x0f, 0x0b});
     expect("fnop", {number(Vector::invalid_opcode), 0, 2});
+  }
+
+  // They would not be missed otherwise: without them all is right, and slower.
+  void test_global_pages() {
+    machine_.set_guest_controls(0, 0);
+    const bool offered = machine_.cpuid(1, 0).edx & 1u << 13;
+    const bool on = x86::read_cr4() & cr4::page_global_enable;
+    check(on == offered, "global pages", "CR4.PGE is not what CPUID offers");
   }
 
   void prepare_user_view() {

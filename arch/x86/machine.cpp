@@ -62,12 +62,12 @@ void Machine::initialise_processor() {
   const CpuidLeaf highest = cpuid(0, 0);
   const CpuidLeaf features = cpuid(1, 0);
   if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
-  if (features.edx & leaf1_edx_pge) write_cr4(cr4_ = cr4::page_global_enable);
+  if (features.edx & leaf1_edx_pge) cr4_fixed_ = cr4::page_global_enable;
   cr4_offered_ = cr4::time_stamp_disable;
   if (features.edx & leaf1_edx_fxsr) cr4_offered_ |= cr4::os_fxsr;
   if (features.edx & leaf1_edx_sse) cr4_offered_ |= cr4::os_simd_exceptions;
   if (highest.eax >= 7 && (cpuid(7, 0).ecx & leaf7_ecx_umip)) {
-    cr4_fixed_ = cr4::user_mode_instruction_prevention;
+    cr4_fixed_ |= cr4::user_mode_instruction_prevention;
   }
   write_cr4(cr4_ = cr4_fixed_);
   if (read_msr_or_zero(msr_platform_info) & platform_info_cpuid_faulting) {
@@ -107,8 +107,7 @@ void Machine::move_window(HostLinear base) {
 // Control register writes are slow; most calls change nothing.
 void Machine::set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) {
   const std::uint32_t new_cr0 = fixed_cr0 | (guest_cr0 & guest_cr0_bits);
-  const std::uint32_t new_cr4 =
-      cr4_fixed_ | (cr4_ & cr4::page_global_enable) | (guest_cr4 & cr4_offered_);
+  const std::uint32_t new_cr4 = cr4_fixed_ | (guest_cr4 & cr4_offered_);
   if (new_cr0 != cr0_) write_cr0(new_cr0);
   if (new_cr4 != cr4_) write_cr4(new_cr4);
   cr0_ = new_cr0;

@@ -62,8 +62,8 @@ class Machine final : public Processor, public Console {
   HostLinear base_ = HostPaging::default_base;
   std::uint32_t cr0_ = 0, cr4_ = 0;  // what the registers hold
   std::uint32_t interrupts_handled_ = 0;
-  // User code run directly must not see the monitor's registers, so SGDT and its kin trap if the
-  // processor can do that, and CPUID does.
+  // Global pages, if the processor has them. User code run directly must not see the monitor's
+  // registers, so SGDT and its kin trap if the processor can do that, and CPUID does.
   std::uint32_t cr4_fixed_ = 0;
   std::uint32_t cr4_offered_ = 0;  // of the bits that a guest may have, those the processor knows
 };

@@ -1,8 +1,5 @@
 #include "shadow.hpp"
 
-#include <algorithm>
-#include <cstring>
-
 namespace undercroft {
 namespace {
 
@@ -14,10 +11,6 @@ constexpr std::uint32_t code_mark = 1u << 9;
 // Of a directory entry: the guest's is open to user code. The kernel view makes no difference, but
 // user code that was translated must be forgotten when this changes.
 constexpr std::uint32_t user_mark = 1u << 10;
-
-// What a guest's two-level tables are shadowed as.
-constexpr ShadowKind two_level_kinds[] = {ShadowKind::table, ShadowKind::directory,
-                                          ShadowKind::directory_large};
 
 }  // namespace
 
@@ -192,7 +185,9 @@ void ShadowPaging::clear_leaf(ShadowEntryId id, std::uint32_t old) {
   map_.remove(id);
   entry(id) = 0;
   flush_due_ = true;
-  if (code) code_.code_frame_remapped(GuestPhysical::of_page(frame));
+  if (code && tables_[id.table()].has_code) {
+    code_.code_frame_remapped(GuestPhysical::of_page(frame));
+  }
 }
 
 void ShadowPaging::unlink_child(ShadowEntryId id) {
@@ -200,10 +195,14 @@ void ShadowPaging::unlink_child(ShadowEntryId id) {
   map_.remove(id);
   entry(id) = 0;
   flush_due_ = true;
-  // Elsewhere than in the present address space it does not matter: a switch checks what it finds.
-  if (in_use(id.table()) && tables_[child].has_code) code_.code_slot_remapped(id.index());
+  Table& table = tables_[child];
   // A page table that no directory names is about to become something else.
-  if (tables_[child].parents == 0 && tables_[child].key.kind == ShadowKind::table) release(child);
+  const bool over = table.parents == 0 && table.key.kind == ShadowKind::table;
+  // Elsewhere than in the present address space it does not matter: a switch checks what it finds.
+  if (table.has_code && (over || in_use(id.table()))) code_.code_slot_remapped(id.index());
+  if (!over) return;
+  table.has_code = false;
+  release(child);
 }
 
 void ShadowPaging::write_protect(GuestPhysical frame) {
@@ -238,14 +237,18 @@ void ShadowPaging::written(GuestPhysical address, unsigned bytes) {
   const unsigned first = address.page_offset() / 4;
   const unsigned last = (address.page_offset() + bytes - 1) / 4;
   if (pairs_ != 0) carry_pae_write(address, bytes);
-  // Looked up one by one, since clearing entries may release tables.
-  for (const ShadowKind kind : two_level_kinds) {
-    for (const View view : {View::kernel, View::user}) {
-      for (const bool wp : {false, true}) {
-        const unsigned table = find({address.page_number(), kind, view, wp});
-        if (table != 0) carry_write(table, first, last);
-      }
-    }
+  // Listed first, since clearing entries may release tables. There are three kinds, two views, and
+  // CR0.WP.
+  std::array<std::uint16_t, 12> shadows{};
+  unsigned count = 0;
+  const std::uint32_t frame = address.page_number();
+  for (std::uint16_t table = buckets_[bucket(frame)]; table != 0;
+       table = tables_[table].next_in_bucket) {
+    const ShadowKey& key = tables_[table].key;
+    if (key.frame == frame && key.is_two_level()) shadows[count++] = table;
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    if (tables_[shadows[i]].used) carry_write(shadows[i], first, last);
   }
 }
 
@@ -275,122 +278,6 @@ bool ShadowPaging::still_stands(ShadowEntryId id) {
   const std::uint32_t expected =
       base_rights | (writable ? page_bit::writable : 0) | (now.user() ? user_mark : 0);
   return child != 0 && entry(id) == (tables_[child].frames.entries.value() | expected);
-}
-
-unsigned ShadowPaging::find(const ShadowKey& key) const {
-  unsigned table = buckets_[bucket(key)];
-  while (table != 0 && tables_[table].key != key) table = tables_[table].next_in_bucket;
-  return table;
-}
-
-unsigned ShadowPaging::find_or_make(const ShadowKey& key) {
-  if (const unsigned found = find(key)) return found;
-  const unsigned number = unused_table();
-  Table& table = tables_[number];
-  table.key = key;
-  table.used = true;
-  table.has_code = false;
-  table.foreign_writes = 0;
-  table.parents = 0;
-  table.last_use = ++tick_;
-  table.sources = {};
-  table.next_in_bucket = buckets_[bucket(key)];
-  buckets_[bucket(key)] = static_cast<std::uint16_t>(number);
-  if (key.kind == ShadowKind::pae_pair) {
-    ++pairs_;
-    ++pair_counts_[bucket(key.frame)];
-  }
-  std::memset(memory_.slots().map(table.frames.entries).bytes(), 0, page_size);
-  ++counts_.tables_made;
-  if (key.from_guest_table()) {
-    const auto frame = GuestPhysical::of_page(key.frame);
-    memory_.table().watch(frame, Watcher::page_table);
-    write_protect(frame);
-  }
-  return number;
-}
-
-unsigned ShadowPaging::unused_table() {
-  for (;;) {
-    for (unsigned number = 1; number <= budget_; ++number) {
-      Table& table = tables_[number];
-      if (!table.used && give_frames(table)) return number;
-    }
-    recycle_one();
-  }
-}
-
-void ShadowPaging::take_frames() {
-  for (unsigned number = 1; number <= budget_; ++number) {
-    if (!give_frames(tables_[number])) return;
-  }
-}
-
-// Frames stay with the table's number for good once it has them.
-bool ShadowPaging::give_frames(Table& table) {
-  if (table.frames.previous.value() != 0) return true;
-  const auto entries = pool_.allocate();
-  const auto next = pool_.allocate();
-  const auto previous = pool_.allocate();
-  if (!entries || !next || !previous) {
-    for (const auto& frame : {entries, next, previous}) {
-      if (frame) pool_.free(*frame);
-    }
-    return false;
-  }
-  table.frames = {*entries, *next, *previous};
-  return true;
-}
-
-void ShadowPaging::recycle_one() {
-  unsigned oldest = 0;
-  for (unsigned number = 1; number <= budget_; ++number) {
-    const Table& table = tables_[number];
-    if (!table.used || in_use(number)) continue;
-    if (oldest == 0 || tick_ - table.last_use > tick_ - tables_[oldest].last_use) oldest = number;
-  }
-  ++counts_.tables_recycled;
-  release(oldest);
-}
-
-void ShadowPaging::detach_from_parents(unsigned table) {
-  while (tables_[table].parents != 0) {
-    const auto id = ShadowEntryId::from_value(tables_[table].parents);
-    map_.remove(id);
-    entry(id) = 0;
-  }
-}
-
-void ShadowPaging::release(unsigned number) {
-  Table& table = tables_[number];
-  table.used = false;  // first, since releasing a directory's children comes back here
-  detach_from_parents(number);
-  for (unsigned index = 0; index < 1024; ++index) clear({number, index});
-  std::uint16_t* place = &buckets_[bucket(table.key)];
-  while (*place != number) place = &tables_[*place].next_in_bucket;
-  *place = table.next_in_bucket;
-  flush_due_ = true;
-
-  if (table.key.kind == ShadowKind::pae_pair) {
-    --pairs_;
-    --pair_counts_[bucket(table.key.frame)];
-    for (const unsigned half : {number * 2, number * 2 + 1}) unhook_half(half);
-  }
-  if (table.key.from_guest_table()) unwatch_unless_needed(table.key.frame);
-}
-
-void ShadowPaging::unwatch_unless_needed(std::uint32_t frame) {
-  if (watched_also(frame) || names_pae_table(frame) || is_pae_directory(frame)) return;
-  for (unsigned other = buckets_[bucket(frame)]; other != 0;
-       other = tables_[other].next_in_bucket) {
-    const ShadowKey& key = tables_[other].key;
-    if (key.frame == frame && key.from_guest_table()) return;
-  }
-  memory_.table().unwatch(GuestPhysical::of_page(frame), Watcher::page_table);
-}
-
-bool ShadowPaging::watched_also(std::uint32_t frame) const {
-  return std::find(also_watched_.begin(), also_watched_.end(), frame) != also_watched_.end();
 }
 
 void ShadowPaging::watch_also(const AlsoWatched& frames) {

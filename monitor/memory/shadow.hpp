@@ -1,7 +1,8 @@
 // Shadow page tables: what the processor walks while a guest runs (design section 4). Two roots for
 // each guest address space, filled lazily, shared by key, kept coherent by watching the guest's
 // tables. It knows how shadow entries follow from a walk; whether a fault means a fill is
-// page_fault.hpp's business. What is special to PAE tables stands in shadow_pae.cpp.
+// page_fault.hpp's business. Tables are made and released in
+// shadow_tables.cpp; what is special to PAE stands in shadow_pae.cpp.
 #pragma once
 
 #include <array>
@@ -58,6 +59,7 @@ struct ShadowKey {
   constexpr bool is_directory() const {
     return kind == ShadowKind::directory || kind == ShadowKind::directory_large;
   }
+  constexpr bool is_two_level() const { return is_directory() || kind == ShadowKind::table; }
   // Its entries name shadow tables, one of them the window.
   constexpr bool is_root() const { return is_directory() || kind == ShadowKind::pae_root; }
 };
@@ -183,6 +185,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   void release(unsigned table);
   void unwatch_unless_needed(std::uint32_t frame);
   bool watched_also(std::uint32_t frame) const;
+  void report_slots(unsigned table);
   void detach_from_parents(unsigned table);
   // Also the root that the monitor itself runs on must stay.
   bool in_use(unsigned table) const {

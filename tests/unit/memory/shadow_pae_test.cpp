@@ -1,4 +1,5 @@
 // PAE guest tables in the shadow: two directory entries in each shadow table, latched pointers.
+#include <algorithm>
 #include <random>
 
 #include "tests/unit/memory/shadow_machine.hpp"
@@ -137,6 +138,22 @@ TEST_F(ShadowPae, ADirectoryThatBecameSomethingElseIsLetGo) {
   for (unsigned n = 0; n < 3; ++n) put(directory, 100 + n, 0x1234567);
   EXPECT_FALSE(table_watched(directory));
   EXPECT_FALSE(table_watched(table));
+}
+
+// As when a process ends whose directory showed the kernel's code too.
+TEST_F(ShadowPae, CodeOfALostDirectoryIsLookedForInItsSlots) {
+  map_both_halves();
+  guest.table.watch(page, Watcher::translated_code);
+  const GuestLinear in_third(0x80000000u | linear.value());
+  use_pointers(pointer_table, {directory.value() | P, 0, directory.value() | P, 0});
+  ASSERT_TRUE(access(linear, View::kernel, false));
+  ASSERT_TRUE(access(in_third, View::kernel, false));
+  use_pointers(other_pointers, {other_directory.value() | P, 0, 0, 0});
+  shadow.load(View::kernel);
+  for (unsigned n = 0; n < 3; ++n) put(directory, 100 + n, 0x1234567);
+  EXPECT_TRUE(code.frames.empty());
+  std::sort(code.slots.begin(), code.slots.end());
+  EXPECT_EQ(code.slots, (std::vector<unsigned>{1, 0x201}));
 }
 
 TEST_F(ShadowPae, ATableThatIsADirectoryToo) {

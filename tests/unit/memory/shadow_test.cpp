@@ -405,6 +405,8 @@ TEST_F(Shadow, TranslatedCodeIsToldOfItsMappings) {
   EXPECT_TRUE(code.slots.empty());
   set_directory(1, other_table.value() | P | U);
   EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
+  EXPECT_EQ(code.frames, (std::vector<GuestPhysical>{late}))
+      << "it is looked for there, not dropped";
 }
 
 // User code that was translated is told by the kernel view's entries as well.

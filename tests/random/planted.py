@@ -46,7 +46,7 @@ PLANTED = {
         "cpl <= descriptor.dpl();"),
     "checks of a gate": (
         "interpret", "monitor/interrupts.cpp",
-        "if (is_software(event) && gate.dpl() < vcpu.cpl)", "if (gate.dpl() > vcpu.cpl + 3)"),
+        "if (is_software(event) && gate.dpl() < vcpu.cpl)", "if (is_software(event) && gate.dpl() > vcpu.cpl)"),
     "flags at a handler": (
         "translate", "monitor/interrupts.cpp",
         "if (gate.is_interrupt_gate()) vcpu.eflags &=", "if (gate.is_trap_gate()) vcpu.eflags &="),

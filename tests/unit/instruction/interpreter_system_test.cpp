@@ -31,11 +31,13 @@ TEST(InterpreterSystem, Cr0) {
       {pe, pe | cr0::write_protect, true, pe | cr0::write_protect, {"paging"}},
       {pe, pe | cr0::task_switched, true, pe | cr0::task_switched, {"fpu"}},
       {pe,
-       pe | cr0::numeric_error | cr0::write_protect,
+       pe | cr0::emulation | cr0::write_protect,
        true,
-       pe | cr0::numeric_error | cr0::write_protect,
+       pe | cr0::emulation | cr0::write_protect,
        {"paging", "fpu"}},
-      {pe, pe | 0x1ffaffc0, true, pe, {}},  // reserved bits vanish
+      {pe, pe | cr0::alignment_mask, true, pe | cr0::alignment_mask, {"fpu"}},
+      {pe, pe | cr0::numeric_error, true, pe | cr0::numeric_error, {}},  // always set on the host
+      {pe, pe | 0x1ffaffc0, true, pe, {}},                               // reserved bits vanish
       {pe, pe, true, pe, {}},
   };
   for (const Cr0Row& row : rows) {

@@ -71,7 +71,7 @@ def test_window_hops(croft):
 @pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret", "guard=exact",
                                      "user=translate", "user=translate guard=exact"])
 def test_slow_options(croft, options):
-    check_options(croft, options, 1800)
+    check_options(croft, options, 7200 if "interpret" in options else 1800)
 
 
 # In the kernel's first memory, in what it maps of all memory, and where its fixed mappings are.

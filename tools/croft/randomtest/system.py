@@ -2,7 +2,7 @@
 the exceptions that an instruction asks for."""
 
 from .encoding import DATA, DS, EAX, ECX, EDX, ES, FS, GS, SS
-from .selectors import any_selector
+from .selectors import SYSTEM_SELECTORS, any_selector
 from .sequence import BASE
 
 
@@ -85,8 +85,9 @@ def segment_read(e):
 
 def verify(e):
     register = e.rng.choice(DATA)
-    e.load(register, any_selector(e))
-    choice = e.rng.randrange(5)
+    of_system = e.rng.random() < 0.3
+    e.load(register, e.rng.choice(SYSTEM_SELECTORS) if of_system else any_selector(e))
+    choice = e.rng.choice((0, 1, 1, 2, 4)) if of_system else e.rng.randrange(5)
     target = e.rng.choice(DATA)
     if choice < 2:
         e.emit(bytes((0x0F, 0x02 + choice, 0xC0 | target << 3 | register)))

@@ -8,7 +8,7 @@ known if each of its fields is explained.
 import dataclasses
 
 from . import flags
-from .sequence import BASE, PAGES
+from .sequence import PAGES
 
 RF = 0x10000
 
@@ -69,11 +69,8 @@ def _read_first(case, field):
     read faults, or sets A where the write is not allowed."""
     if case.vector() not in (8, 14):
         return False
-    if case.culprit is None:  # a wild jump to the kernel's zeros, which are ADD [EAX], AL
-        known = not BASE <= case.number("eip") < BASE + PAGES * 0x1000
-    else:
-        known = writes_what_it_reads(*case.opcode())
-    if not known:
+    # Without a culprit it was a wild jump: to the kernel's zeros, which are ADD [EAX], AL, or to data.
+    if case.culprit is not None and not writes_what_it_reads(*case.opcode()):
         return False
     if field.startswith("page"):
         return field not in case.got and case.number(field) & ~0x60 == 0
@@ -155,7 +152,10 @@ def _stored_in_halves(case, field):
 
 def _privilege_first(case, field):
     """An instruction that reaches into a page that cannot be fetched is a page fault (SDM volume 3,
-    6.9). TCG has looked at the CPL before it fetches all of it."""
+    6.9), and sets A of one that can. TCG has looked at the CPL before it fetches all of it."""
+    if case.vector() == 13 and case.number("v", "got") == 13 and field.startswith("page"):
+        return (case.number("eip") & 0xFFF > 0xFF1 and field not in case.expected
+                and case.number(field, "got") & ~0x20 == 0)
     return (field != "run" and case.vector() == 13 and case.number("v", "got") == 14
             and case.number("cr2", "got") & 0xFFF == 0
             and 0 < case.number("cr2", "got") - case.number("eip", "got") < 15)
@@ -179,6 +179,13 @@ def _all_registers_order(case, field):
         field == "cr2" or field[0] == "m" or field.startswith("page"))
 
 
+def _popped_before_fault(case, field):
+    """What the other registers than ESP hold when POPA faults is not said. TCG has changed some, as
+    AMD's processors have; Undercroft none."""
+    return (case.opcode()[0] == 0x61 and case.vector() in (8, 12, 14)
+            and field in ("eax", "ecx", "edx", "ebx", "ebp", "esi", "edi"))
+
+
 def _directory_first(case, field):
     """A stands for a translation that was used (SDM volume 3, 4.8). TCG sets it in the directory
     before it looks at the rights."""
@@ -192,6 +199,7 @@ RULES = {
     "TCG: read-modify-write reads first": _read_first,
     "TCG: order of PUSHA": _all_registers_order,
     "partial frame": _partial_frame,
+    "POPA half done": _popped_before_fault,
     "TCG: far calls, returns and INT use the stack as ring 0": _stack_as_supervisor,
     "TCG: far transfers set no accessed bit": _not_accessed,
     "TCG: STI holds the single step back": _enable_and_step,

@@ -44,7 +44,9 @@ void Monitor::use_address_space() {
   linear_.flush();
   const Paging paging = paging_of(vcpu_);
   paging_mode_ = paging.mode;
-  cache_.set_guarded(options_.guard_exact || was_crowded_ || paging.mode == PagingMode::none);
+  // Without paging the window's slot is absent memory, where no guest has a stack.
+  const bool everywhere = options_.guard_exact || was_crowded_;
+  cache_.set_guarded(everywhere || paging.mode == PagingMode::none, everywhere);
   shadow_.use(paging, vcpu_.cr0 & cr0::write_protect);
   view_.reset();
   window_suspect_ = true;

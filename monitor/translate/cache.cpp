@@ -54,7 +54,9 @@ std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
 }
 
 TranslationTargets TranslationCache::targets() const {
-  return {window::jump_table, indirect_miss_, guarded(), level_, both_levels_};
+  return {window::jump_table, indirect_miss_,
+          guarded(),          level_,
+          both_levels_,       guards_stack_ || level_ == CodeLevel::user};
 }
 
 TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,

@@ -53,7 +53,10 @@ class TranslationCache final : private KnownBlocks {
   // Forgets everything.
   void flush();
   // Whether code made from now on keeps its memory operands away from the window (guard.hpp).
-  void set_guarded(bool guarded) { guarded_ = guarded; }
+  void set_guarded(bool guarded, bool stack_too = true) {
+    guarded_ = guarded;
+    guards_stack_ = stack_too;
+  }
   // User code may not even read what the kernel's was translated to.
   bool guarded() const { return guarded_ || level_ == CodeLevel::user; }
   // User code is to be translated as well; from a flush on.
@@ -157,6 +160,7 @@ class TranslationCache final : private KnownBlocks {
   std::uint32_t next_map_ = 0;
   std::uint32_t indirect_miss_ = 0;
   bool guarded_ = false;
+  bool guards_stack_ = true;
   bool both_levels_ = false;
   CodeLevel level_ = CodeLevel::kernel;
   unsigned block_count_ = 0;

@@ -190,7 +190,7 @@ void Guard::check(const Instruction& i, PointState start) {
     else
       check_register(Segment::es, Register::edi);
   }
-  if (i.accesses_stack()) {
+  if (i.accesses_stack() && guards_stack_) {
     if (i.operation == Operation::enter || i.operation == Operation::leave)
       check_register(Segment::ss, Register::ebp);
     if (i.operation != Operation::leave) check_register(Segment::ss, Register::esp);
@@ -203,6 +203,7 @@ void Guard::follow(const Instruction& i) {
 }
 
 void Guard::check_operand(Segment segment, const MemoryOperand& memory) {
+  if (segment == Segment::ss && !guards_stack_) return;
   if (memory.is_16_bit) return check_offset(segment, 0);  // 64 KB are within reach
   if (!memory.base && !memory.index) return check_offset(segment, memory.displacement);
   if (memory.base && !memory.index && within(memory.displacement, reach))

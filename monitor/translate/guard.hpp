@@ -20,7 +20,8 @@ namespace undercroft {
 
 class Guard {
  public:
-  explicit Guard(TraceWriter& writer) : writer_(writer) {}
+  // guards_stack: also what an instruction reaches through SS.
+  Guard(TraceWriter& writer, bool guards_stack) : writer_(writer), guards_stack_(guards_stack) {}
 
   // A block begins: nothing is known of any register.
   void forget();
@@ -45,6 +46,7 @@ class Guard {
   void end(Register borrowed, std::uint32_t table);
 
   TraceWriter& writer_;
+  bool guards_stack_;
   PointState start_ = PointState::boundary;
   std::array<Passed, 6> passed_{};
 };

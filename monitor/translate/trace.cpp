@@ -22,7 +22,7 @@ class TraceTranslator {
       : trace_(trace),
         writer_(trace, eip, targets, known),
         sequences_(writer_),
-        guard_(writer_),
+        guard_(writer_, targets.guards_stack),
         guarded_(targets.guarded),
         level_(targets.level),
         bytes_(bytes),

@@ -98,6 +98,8 @@ struct TranslationTargets {
   CodeLevel level = CodeLevel::kernel;
   // There are blocks of both levels, which must not find each other.
   bool both_levels = false;
+  // If guarded: what goes through SS is, too.
+  bool guards_stack = true;
 };
 
 // Blocks of the same level that are there already: branches to them need no exit.

@@ -61,9 +61,9 @@ class GuardTest : public ::testing::Test {
     EXPECT_EQ(guest.vcpu.eflags, after.eflags);
   }
   // How many guards stand before the first `instructions` bytes at `code`.
-  unsigned guards(std::initializer_list<int> bytes) {
+  unsigned guards(std::initializer_list<int> bytes, bool stack_too = true) {
     auto fresh = std::make_unique<TranslatedGuest>();
-    fresh->cache.set_guarded(true);
+    fresh->cache.set_guarded(true, stack_too);
     fresh->put(code, bytes);
     fresh->put(code + static_cast<std::uint32_t>(bytes.size()), {0xeb, 0});
     const std::uint32_t start = fresh->translate(code).start;
@@ -215,6 +215,16 @@ TEST_F(GuardTest, ABaseIsLookedAtOnceUntilItChanges) {
   EXPECT_EQ(guards({0xa1, 0, 0, 0x82, 0, 0xa1, 4, 0, 0x82, 0}), 1u);        // [offset], beside it,
   EXPECT_EQ(guards({0xa1, 0, 0, 0x82, 0, 0xa1, 4, 0, 0x92, 0}), 2u);        // and far from it
   EXPECT_EQ(guards({0x89, 0xd8, 0x8d, 0x03, 0x0f, 0x1f, 0x03}), 0u);        // no access
+}
+
+TEST_F(GuardTest, TheStackIsLeftOutIfAsked) {
+  EXPECT_EQ(guards({0x50, 0x58}, false), 0u);              // push, pop
+  EXPECT_EQ(guards({0x8b, 0x44, 0x24, 8}, false), 0u);     // [esp + 8]
+  EXPECT_EQ(guards({0x8b, 0x45, 8}, false), 0u);           // [ebp + 8]
+  EXPECT_EQ(guards({0x3e, 0x8b, 0x45, 8}, false), 1u);     // ds:[ebp + 8]
+  EXPECT_EQ(guards({0x36, 0x8b, 0x03}, false), 0u);        // ss:[ebx]
+  EXPECT_EQ(guards({0x8b, 0x03, 0xff, 0x33}, false), 1u);  // [ebx], push [ebx]
+  EXPECT_EQ(guards({0xa5}, false), guards({0xa5}));        // movs
 }
 
 TEST_F(GuardTest, NothingIsGuardedUnlessAsked) {

@@ -87,6 +87,10 @@ struct Row {
 
 constexpr Row rows[] = {
     {"mem", set_memory},
+    {"machine",
+     [](Options& o, std::string_view v) {
+       return choose(v, "isa", MachineKind::isa, "pc", MachineKind::pc, o.machine);
+     }},
     {"window", set_window},
     {"engine",
      [](Options& o, std::string_view v) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "monitor/address.hpp"
+#include "monitor/devices/machine_kind.hpp"
 #include "monitor/result.hpp"
 
 namespace undercroft::boot {
@@ -23,6 +24,7 @@ enum class SelfTestKind : std::uint8_t { none, nexus, panic, overflow };
 
 struct Options {
   std::uint32_t guest_memory = 0;              // mem=SIZE bytes (K, M, G); 0: all that is left
+  MachineKind machine = MachineKind::pc;       // machine=isa|pc
   std::optional<HostLinear> window{};          // window=0x..., a multiple of 4 MB
   std::uint32_t window_hop = 0;                // window=hop:N; 0: off
   Engine engine = Engine::translate;           // engine=translate|interpret

@@ -209,8 +209,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
 
   SerialSink serial(machine.serial());
   ConsoleDeviceLog log(machine, options.log != 0);
-  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_calendar()}, machine.timer(),
-                           serial, serial, log);
+  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_calendar(), options.machine},
+                           machine.timer(), serial, serial, log);
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
     refuse(machine, "mem", "not enough machine memory");

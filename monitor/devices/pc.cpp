@@ -22,6 +22,7 @@ constexpr unsigned reset_control = 1;  // port 0xcf9 among those of PCI configur
 Pc::Pc(const PcConfiguration& configuration, Clock& clock, CharacterSink& com1,
        CharacterSink& debug_console, DeviceLog& log)
     : state_(configuration, clock.now()),
+      kind_(configuration.kind),
       time_(clock),
       com1_(com1),
       debug_console_(debug_console),

@@ -13,6 +13,7 @@
 #include "dma_controller.hpp"
 #include "interrupt_controller.hpp"
 #include "keyboard_controller.hpp"
+#include "machine_kind.hpp"
 #include "power.hpp"
 #include "real_time_clock.hpp"
 #include "serial.hpp"
@@ -24,6 +25,7 @@ namespace undercroft {
 struct PcConfiguration {
   std::uint64_t ram_bytes = 0;     // the CMOS tells it to guests that ask there
   std::uint64_t unix_seconds = 0;  // the real-time clock at the start, UTC
+  MachineKind kind = MachineKind::pc;
 };
 
 // All state of the devices: a value that can be kept and put back.
@@ -82,6 +84,7 @@ class Pc final : private PortTarget {
   // An unmasked x87 error while CR0.NE = 0: drives IRQ 13 until the guest writes port 0xf0.
   void raise_fpu_error();
 
+  MachineKind kind() const { return kind_; }
   PcRequest request() const;  // the first that was made
   bool a20_enabled() const;
   bool nmi_enabled() const;  // bit 7 of port 0x70 masks NMI
@@ -104,6 +107,7 @@ class Pc final : private PortTarget {
   void update_deadlines();
 
   PcState state_;
+  MachineKind kind_;
   Clock& time_;
   CharacterSink& com1_;
   CharacterSink& debug_console_;

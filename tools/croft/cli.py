@@ -80,7 +80,8 @@ def _guest_options(parser):
     group.add_argument("--memory", type=megabytes, default=256, metavar="SIZE",
                        help="the guest's memory (default 256M)")
     group.add_argument("--monitor", default="", metavar="OPTIONS",
-                       help="options for Undercroft itself, such as 'engine=interpret'")
+                       help="options for Undercroft itself, such as 'engine=interpret' or "
+                            "'machine=isa' (README.md lists them)")
     group.add_argument("--bare", action="store_true",
                        help="without Undercroft: GRUB boots the guest itself")
 

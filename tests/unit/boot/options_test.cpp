@@ -25,6 +25,7 @@ TEST(Options, NothingGivesTheDefaults) {
     EXPECT_EQ(options.guest_memory, 0u);
     EXPECT_FALSE(options.window.has_value());
     EXPECT_EQ(options.window_hop, 0u);
+    EXPECT_EQ(options.machine, MachineKind::pc);
     EXPECT_EQ(options.engine, Engine::translate);
     EXPECT_EQ(options.memory, MemoryPolicy::eager);
     EXPECT_EQ(options.absent, Absent::floating);
@@ -76,6 +77,8 @@ TEST(Options, Choices) {
   EXPECT_EQ(options.selftest, SelfTestKind::nexus);
   EXPECT_EQ(parsed("selftest=panic").selftest, SelfTestKind::panic);
   EXPECT_EQ(parsed("selftest=overflow").selftest, SelfTestKind::overflow);
+  EXPECT_EQ(parsed("machine=isa").machine, MachineKind::isa);
+  EXPECT_EQ(parsed("machine=isa machine=pc").machine, MachineKind::pc);
   EXPECT_EQ(parsed("engine=interpret engine=translate").engine, Engine::translate);
 }
 
@@ -84,6 +87,7 @@ TEST(Options, ErrorsNameTheWord) {
   EXPECT_EQ(refused("engine"), "engine needs a value");
   EXPECT_EQ(refused("engine=fast"), "engine=fast has no such value");
   EXPECT_EQ(refused("engines=translate"), "engines=translate is not an option of Undercroft");
+  EXPECT_EQ(refused("machine=mca"), "machine=mca has no such value");
   EXPECT_EQ(refused("mem=abc"), "mem=abc is not a number that fits 32 bits");
   EXPECT_EQ(refused("mem=4G"), "mem=4G is not a number that fits 32 bits");
   EXPECT_EQ(refused("mem="), "mem= is not a number that fits 32 bits");

@@ -29,12 +29,30 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "hosted: says something of Undercroft; not run with --bare")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--bare"):
-        return
     for item in items:
-        if item.get_closest_marker("hosted"):
+        item.add_marker(pytest.mark.xdist_group(shared_work(item)))
+        if config.getoption("--bare") and item.get_closest_marker("hosted"):
             item.add_marker(pytest.mark.skip(reason="needs Undercroft"))
+
+
+def shared_work(item):
+    """What one of several test processes had better do alone: the runs of a test kernel, which are
+    compared with the same bare run, and the tests of another module, which may share a boot."""
+    kernel = getattr(item, "callspec", None) and item.callspec.params.get("name")
+    return kernel or item.module.__name__
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["transcripts"] = transcripts.counts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    if hasattr(node, "workeroutput"):  # it has not crashed
+        transcripts.add_counts(node.workeroutput["transcripts"])
 
 
 def pytest_terminal_summary(terminalreporter):

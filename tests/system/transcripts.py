@@ -35,6 +35,16 @@ def assert_equal(expected, got, what, text):
     assert not changed, "\n".join(diff) + f"\n\nthe whole output:\n{text}"
 
 
+def counts():
+    """What one test process has counted, for add_counts() of the process that started it."""
+    return dict(compared), dict(differing)
+
+
+def add_counts(of_a_process):
+    for total, part in zip((compared, differing), of_a_process):
+        total.update(part)
+
+
 def summary():
     return [f"transcripts, {what}: {compared[what]} lines compared, {differing[what]} differ"
             for what in sorted(compared)]

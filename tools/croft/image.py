@@ -15,7 +15,7 @@ from . import paths, progress
 from .errors import CroftError
 
 FOLDER = paths.CACHE / "iso"
-KEPT = 8  # images in the cache; the least recently used ones go first
+KEPT = 16  # images in the cache; the least recently used ones go first
 
 # GRUB's own messages appear on the serial line too, where a headless machine can be read.
 HEADER = """set timeout=0

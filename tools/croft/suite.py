@@ -4,7 +4,8 @@
   2. lint: format and reading order (--all: clang-tidy)
   3. ctest: units, truth tables, differential tests of the logic on this machine (--all: the fuzz
      targets too, a minute each)
-  4. pytest: croft itself, then boots of real kernels in QEMU (--all: those marked long)
+  4. pytest: croft itself, then boots of real kernels in QEMU, as many at a time as there are
+     processors (--all: those marked long, and a time taken alone)
 """
 
 import os
@@ -16,7 +17,9 @@ from . import build, guests, lint, packages, paths, progress
 from .errors import CroftError
 
 # Lines of pytest's that are shown: a test's result; how much of the transcripts was compared.
-TOLD = r"::\S+ .*(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)|^transcripts, "
+TOLD = r"(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b.*::|::\S+ .*(PASSED|FAILED)|^transcripts, "
+MOST_BOOTS = 8  # at a time: a machine may have 3 GB
+SPEED = "tests/system/test_speed.py"  # what runs beside it would count
 PYTHON = "/usr/bin/python3"  # Debian's own, which has pytest and pexpect
 
 
@@ -113,7 +116,11 @@ def run(everything, select):
     if image and fetched:
         words = ["-k", select] if select else []
         words += [] if everything else ["-m", "not long"]
+        at_a_time = min(os.cpu_count(), MOST_BOOTS)
+        words += ["-n", str(at_a_time), "--dist", "loadgroup", f"--ignore={SPEED}"]
         _attempt(results, lambda: _pytest("Boot tests", "tests/system", words))
+        if everything and not select:
+            _attempt(results, lambda: _pytest("Speed", SPEED, []))
     passed = all(good for good, _ in results)
     summary = "; ".join(text for _, text in results)
     print(f"croft test: {'PASS' if passed else 'FAIL'} ({summary}; "

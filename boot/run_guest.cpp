@@ -7,7 +7,9 @@
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
+#include "disk_modules.hpp"
 #include "guest_loader/guest_loader.hpp"
+#include "monitor/devices/disk_store.hpp"
 #include "monitor/inspect/autopsy.hpp"
 #include "monitor/inspect/format.hpp"
 #include "monitor/inspect/frame_check.hpp"
@@ -86,6 +88,7 @@ class ConsoleDeviceLog final : public DeviceLog {
 
 constinit Place<MappingSlots> slots_place;
 constinit Place<FramePool> pool_place;
+constinit Place<DiskStore> disks_place;
 constinit Place<Pc> pc_place;
 constinit Place<Vm> vm_place;
 constinit Place<Monitor> monitor_place;
@@ -115,10 +118,41 @@ void fill_pool(Console& out, FramePool& pool, const BootInformation& information
   }
 }
 
-// The guest has been loaded from them: whole frames go back to the pool.
-void free_modules(FramePool& pool, const BootInformation& information) {
+// The boot modules that are the guest's own: its kernel and what it is given with it.
+struct GuestModules {
+  std::array<const BootModule*, BootInformation::max_modules> modules{};
+  unsigned count = 0;
+};
+
+// Boot modules that are disks go into the store, and their frames stay with it.
+GuestModules separate_disks(Console& out, const BootInformation& information, DiskStore& disks,
+                            FramePool& pool) {
+  GuestModules own;
+  DiskPlaces places;
   for (unsigned i = 0; i < information.module_count; ++i) {
     const BootModule& module = information.modules[i];
+    const auto disk = read_disk_module(information.text(module.command_line));
+    if (!disk) refuse(out, "boot module", disk.error());
+    if (!disk.value().is_disk) {
+      own.modules[own.count++] = &module;
+      continue;
+    }
+    const auto place = places.take(disk.value().kind);
+    if (!place) refuse(out, "boot module", place.error());
+    const auto added = disks.add(pool, module.start, module.end - module.start, disk.value().kind,
+                                 disk.value().save);
+    if (!added) refuse(out, "boot module", added.error());
+  }
+  if (own.count == 0) {
+    refuse(out, "boot modules", "none is there but disks; the first must be the guest's kernel");
+  }
+  return own;
+}
+
+// The guest has been loaded from them: whole frames go back to the pool.
+void free_modules(FramePool& pool, const GuestModules& own) {
+  for (unsigned i = 0; i < own.count; ++i) {
+    const BootModule& module = *own.modules[i];
     HostPhysical frame = module.start;
     if (frame.page_offset() != 0) frame = frame.page() + page_size;
     for (; frame < module.end && module.end - frame >= page_size; frame += page_size) {
@@ -146,17 +180,17 @@ std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Optio
 }
 
 Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
-          std::uint64_t ram_bytes) {
+          const GuestModules& own, std::uint64_t ram_bytes) {
   std::array<GuestModule, BootInformation::max_modules> modules{};
   auto& sources = bytes_place.make();
-  for (unsigned i = 0; i < information.module_count; ++i) {
-    const BootModule& module = information.modules[i];
+  for (unsigned i = 0; i < own.count; ++i) {
+    const BootModule& module = *own.modules[i];
     sources[i].emplace(slots, module.start, module.end - module.start);
     modules[i] = {&*sources[i], information.text(module.command_line)};
   }
   const auto map = standard_memory_map(ram_bytes);
   LoaderRam ram(vm.memory, ram_bytes);
-  const auto loaded = load_guest(std::span(modules).first(information.module_count), map, ram);
+  const auto loaded = load_guest(std::span(modules).first(own.count), map, ram);
   if (!loaded) {
     std::array<char, 200> text;
     refuse(out, "guest", describe(loaded.error(), text));
@@ -205,6 +239,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       slots_place.make(reinterpret_cast<std::byte*>(window::mapping_slots), machine.slot_port());
   auto& pool = pool_place.make(slots);
   fill_pool(machine, pool, information);
+  auto& disks = disks_place.make(slots);
+  const GuestModules own = separate_disks(machine, information, disks, pool);
   const std::uint64_t ram_bytes = guest_memory_size(machine, pool, options);
 
   SerialSink serial(machine.serial());
@@ -216,8 +252,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     refuse(machine, "mem", "not enough machine memory");
   }
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
-  const Vcpu start = load(machine, vm, slots, information, ram_bytes);
-  free_modules(pool, information);
+  const Vcpu start = load(machine, vm, slots, information, own, ram_bytes);
+  free_modules(pool, own);
 
   MachineInput input(machine);
   const MonitorOptions monitor_options{

@@ -1,8 +1,10 @@
 // What the virtual devices need from outside besides the Clock (monitor/ports.hpp): a place for the
-// characters that a guest sends, and a log for accesses that nothing answers.
+// characters that a guest sends, a log for accesses that nothing answers, the contents of disks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace undercroft {
 
@@ -23,6 +25,33 @@ class DeviceLog {
 
  protected:
   ~DeviceLog() = default;
+};
+
+// Which controller a disk hangs on.
+enum class DiskKind : std::uint8_t { virtio, ata, cdrom };
+
+inline constexpr unsigned disk_sector_bytes = 512;
+
+struct DiskInformation {
+  DiskKind kind = DiskKind::virtio;
+  bool read_only = false;     // cdrom
+  bool save = false;          // what the guest changes is given back at the end of the run
+  std::uint32_t sectors = 0;  // of 512 bytes each, never 0; a multiple of 4 for a cdrom
+};
+
+// The disks of the guest's machine, numbered from 0 in the order of their boot modules.
+class DiskPort {
+ public:
+  virtual unsigned disk_count() const = 0;
+  // Disk 0 to disk_count() - 1, here and below.
+  virtual DiskInformation disk(unsigned disk) const = 0;
+  // Whole sectors of 512 bytes from `sector` on. False, and nothing is transferred, if some of them
+  // are not there, if the length is not a multiple of 512, and for writes to a read-only disk.
+  virtual bool read_disk(unsigned disk, std::uint32_t sector, std::span<std::byte> out) = 0;
+  virtual bool write_disk(unsigned disk, std::uint32_t sector, std::span<const std::byte>) = 0;
+
+ protected:
+  ~DiskPort() = default;
 };
 
 // No deadline: nothing will happen by itself.

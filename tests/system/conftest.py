@@ -73,20 +73,20 @@ class Croft:
         self.folder = folder
         self.number = 0
 
-    def _command(self, words):
+    def command(self, words):
         self.number += 1
         self.log = self.folder / f"serial-{self.number}.log"
         return [*CROFT, "run", *self.shared, "--log", str(self.log), *words]
 
     def execute(self, command, *words, timeout=300):
         """Runs one guest command; the result has .returncode, .stdout, .stderr (text)."""
-        line = self._command(["--timeout", str(timeout), "--exec", command, *words])
+        line = self.command(["--timeout", str(timeout), "--exec", command, *words])
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout + 60,
                               stdin=subprocess.DEVNULL, check=False)
 
     def start(self, *words):
         """Starts an interactive run in a pseudo-terminal."""
-        line = self._command(words)
+        line = self.command(words)
         return pexpect.spawn(line[0], line[1:], encoding="utf-8", codec_errors="replace",
                              timeout=60, dimensions=(40, 200), cwd=str(ROOT))
 

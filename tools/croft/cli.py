@@ -6,8 +6,8 @@ import re
 import shlex
 import sys
 
-from . import (bochs, build, errors, execution, guests, hostile, image, lint, machine, packages, paths,
-               progress, suite)
+from . import (bochs, build, errors, execution, firmware, guests, hostile, image, lint, machine,
+               packages, paths, progress, suite)
 from .randomtest import command as randomtest
 from .errors import CroftError
 
@@ -95,6 +95,10 @@ def _run_options(parser):
                        help="the emulator: QEMU's TCG (default), or Bochs, which is slower, checks "
                             "segment limits, alignment and stale TLB entries, and keeps a time of "
                             "its own")
+    group.add_argument("--firmware", choices=firmware.NAMES, default="bios",
+                       help="QEMU's firmware (default bios)")
+    group.add_argument("--cpu", metavar="MODEL",
+                       help="QEMU's processor, as its -cpu takes it (default pentium3)")
     group.add_argument("--bochs-cpu", metavar="MODEL",
                        help="Bochs' processor (default %s; bochs --help cpu lists them)" %
                             bochs.MODEL)
@@ -127,8 +131,9 @@ def _parser():
     run.set_defaults(action=do_run)
 
     iso = commands.add_parser("iso", help="write a bootable image", formatter_class=form,
-                              description="Writes an ISO that boots GUEST under Undercroft on any "
-                              "PC with a BIOS:\na CD, or a USB stick written by dd.")
+                              description="Writes an image that boots GUEST under Undercroft by "
+                              "BIOS and by UEFI (32 and 64\nbits), from a CD or from a USB stick "
+                              "that it is written to by dd.")
     iso.add_argument("--output", "-o", type=pathlib.Path, default=pathlib.Path("undercroft.iso"),
                      metavar="FILE", help="default undercroft.iso")
     _guest_options(iso)
@@ -210,23 +215,30 @@ def _prepare(options):
 
 
 def _bochs_setup(options, guest, memory, log):
-    if options.boot == "kernel" or options.qemu:
-        raise CroftError("--boot kernel and --qemu are QEMU's")
+    if options.boot == "kernel" or options.qemu or options.cpu:
+        raise CroftError("--boot kernel, --cpu and --qemu are QEMU's")
     packages.require("bochs")
     iso = image.cached(guest, options.bare, _monitor_options(options))
     return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL)
 
 
 def _qemu_setup(options, guest, memory, log):
+    platforms = image.BIOS_ONLY
+    if options.firmware != "bios":
+        packages.require("iso", "uefi")
+        platforms = image.ANY_FIRMWARE
     if options.boot == "kernel":
         boot = machine.boot_kernel(guest, options.bare, _monitor_options(options))
     else:
-        boot = machine.boot_iso(image.cached(guest, options.bare, _monitor_options(options)))
+        iso = image.cached(guest, options.bare, _monitor_options(options), platforms)
+        boot = machine.boot_iso(iso)
     return machine.Setup(boot, memory, interactive=options.command is None, log=log,
-                         extra=shlex.split(options.qemu))
+                         extra=shlex.split(options.qemu), firmware=options.firmware,
+                         cpu=options.cpu)
 
 
 def do_run(options):
+    firmware.check(options.firmware, options.boot, options.machine)
     guest = _prepare(options)
     memory = options.machine_memory
     if memory is None:
@@ -244,6 +256,7 @@ def do_run(options):
 
 
 def do_iso(options):
+    packages.require("iso")
     guest = _prepare(options)
     image.write(guest, options.bare, _monitor_options(options), options.output)
     progress.say(f"wrote {options.output} ({options.output.stat().st_size >> 20} MB)")

@@ -1,5 +1,7 @@
-"""Makes bootable images: GRUB for BIOS on an ISO, with a menu that boots one guest.
+"""Makes bootable images: GRUB on an ISO, with a menu that boots one guest.
 
+The images that croft runs itself have GRUB for BIOS alone, since they are quickly made. Those for
+people (croft iso) boot by BIOS and by UEFI, of 32 and of 64 bits, from a CD and from a USB stick.
 Knows GRUB's configuration language; leaves to machine.py where the image is run.
 """
 
@@ -23,7 +25,14 @@ set timeout_style=hidden
 if serial --unit=0 --speed=115200; then
   terminal_output console serial
 fi
+if [ "$grub_platform" = efi ]; then
+  insmod all_video
+fi
 """
+
+# grub-mkrescue takes all the platforms that it finds, unless it is told one.
+ANY_FIRMWARE = []
+BIOS_ONLY = ["--directory=/usr/lib/grub/i386-pc"]
 
 
 def quote(word):
@@ -103,7 +112,7 @@ def _digest(files):
     return total.hexdigest()[:24]
 
 
-def _write(files, target):
+def _write(files, target, platforms):
     with tempfile.TemporaryDirectory(prefix="croft-iso-") as folder:
         for name, what in files.items():
             place = pathlib.Path(folder) / name
@@ -114,24 +123,25 @@ def _write(files, target):
                 place.write_text(what)
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         progress.run_logged("Writing the boot image",
-                            ["grub-mkrescue", "--directory=/usr/lib/grub/i386-pc", "--fonts=",
-                             "--locales=", "--themes=", "-o", str(partial), folder],
+                            ["grub-mkrescue", *platforms, "--fonts=", "--locales=", "--themes=",
+                             "-o", str(partial), folder],
                             "grub-mkrescue.log", hint="./croft installs grub-common")
         partial.replace(target)
 
 
 def write(guest, bare, monitor_options, target):
-    """Writes the image to the file `target`."""
-    _write(contents(guest, bare, monitor_options), target)
+    """Writes an image for any firmware to the file `target`."""
+    _write(contents(guest, bare, monitor_options), target, ANY_FIRMWARE)
 
 
-def cached(guest, bare, monitor_options):
+def cached(guest, bare, monitor_options, platforms=BIOS_ONLY):
     """The image's path in the cache, where it is made if its parts have changed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     files = contents(guest, bare, monitor_options)
-    target = FOLDER / f"{_digest(files)}.iso"
+    kind = "" if platforms == BIOS_ONLY else "-any"
+    target = FOLDER / f"{_digest(files)}{kind}.iso"
     if not target.exists():
-        _write(files, target)
+        _write(files, target, platforms)
     target.touch()
     for old in sorted(FOLDER.glob("*.iso"), key=lambda iso: -iso.stat().st_mtime)[KEPT:]:
         old.unlink()

@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 
-from . import bochs, errors, execution, paths, progress
+from . import bochs, errors, execution, firmware, paths, progress
 from .errors import CroftError
 
 DEBUG_EXIT_PORT = 0xF4
@@ -28,9 +28,8 @@ OUTCOMES = {
     0x15: (errors.MONITOR_PANIC, "the monitor panicked: a bug of Undercroft"),
 }
 
-# No VT-x, no SVM, no KVM: a Pentium III, interpreted by TCG.
-BASE = ["qemu-system-i386", "-accel", "tcg", "-cpu", "pentium3", "-display", "none", "-nic", "none",
-        "-no-reboot", "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=0x04"]
+BASE = ["-accel", "tcg", "-display", "none", "-nic", "none", "-no-reboot",
+        "-device", f"isa-debug-exit,iobase={DEBUG_EXIT_PORT:#x},iosize=0x04"]
 DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm"]
 
 
@@ -43,15 +42,19 @@ class Setup:
     interactive: bool
     log: pathlib.Path
     extra: list = dataclasses.field(default_factory=list)
+    firmware: str = "bios"
+    cpu: str | None = None  # QEMU's name for it; else what the firmware needs
 
     def command(self):
+        kind = firmware.KINDS[self.firmware]
         line = f"stdio,id=line,signal=off,logfile={self.log}"
         if self.interactive:
             serial = ["-chardev", line + ",mux=on", "-serial", "chardev:line",
                       "-mon", "chardev=line"]
         else:
             serial = ["-chardev", line, "-serial", "chardev:line", "-monitor", "none"]
-        return [*BASE, "-m", str(self.memory), *serial, *self.boot, *self.extra]
+        return [kind.emulator, *BASE, "-cpu", self.cpu or kind.cpu, *kind.words,
+                "-m", str(self.memory), *serial, *self.boot, *self.extra]
 
 
 @dataclasses.dataclass

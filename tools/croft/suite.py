@@ -102,7 +102,8 @@ def _fetch(names):
 
 def run(everything, select):
     started = time.monotonic()
-    packages.require("build", "run", "test", *(["bochs", "test-all"] if everything else []))
+    packages.require("build", "run", "iso", "uefi", "test",
+                     *(["bochs", "test-all"] if everything else []))
     results = []
     names = ["linux", "linux-pae"] if everything else ["linux"]
     fetched = _attempt(results, lambda: _built(lambda: _fetch(names), "guests fetched"))

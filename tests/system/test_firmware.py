@@ -1,0 +1,66 @@
+"""Boots by BIOS and by UEFI, 32 and 64 bits, all from the one image that `croft iso` writes: as a CD
+and as what dd puts onto a USB stick."""
+
+import subprocess
+
+import pytest
+
+import transcripts
+from conftest import CROFT
+from test_guests import FOLDER, PASSED, bare
+
+UEFI = ["uefi32", "uefi64"]
+
+
+@pytest.fixture(scope="module")
+def hello_image(tmp_path_factory):
+    target = tmp_path_factory.mktemp("image") / "hello.iso"
+    subprocess.run([*CROFT, "iso", "--no-build", "--kernel", str(FOLDER / "hello.elf"),
+                    "--memory", "64M", "-o", str(target)], check=True, capture_output=True)
+    return target
+
+
+def show(croft, *words):
+    """QEMU's command for a run, as a list."""
+    line = croft.command(["--show", *words])
+    text = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    return text.split()
+
+
+def boots(croft, image, firmware, medium):
+    """Boots hello from `image` on the medium; its transcript is the bare machine's."""
+    words = show(croft, "--kernel", str(FOLDER / "hello.elf"), "--firmware", firmware)
+    at = words.index("-cdrom")
+    words[at:at + 2] = [word.replace("IMAGE", str(image)) for word in medium]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=240, errors="replace",
+                            stdin=subprocess.DEVNULL, check=False)
+    text = result.stdout
+    transcripts.assert_equal(bare("hello")[1], transcripts.lines_of(text), "firmware", text)
+    assert result.returncode == PASSED, text
+
+
+CD = ["-cdrom", "IMAGE"]
+STICK = ["-device", "qemu-xhci", "-drive", "if=none,id=stick,format=raw,snapshot=on,file=IMAGE",
+         "-device", "usb-storage,drive=stick,bootindex=0"]
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("firmware, medium", [
+    pytest.param("uefi64", STICK, id="uefi64-stick"),
+    pytest.param("bios", STICK, id="bios-stick", marks=pytest.mark.long),
+    pytest.param("bios", CD, id="bios-cd", marks=pytest.mark.long),
+    pytest.param("uefi32", STICK, id="uefi32-stick", marks=pytest.mark.long),
+    pytest.param("uefi32", CD, id="uefi32-cd", marks=pytest.mark.long),
+    pytest.param("uefi64", CD, id="uefi64-cd", marks=pytest.mark.long)])
+def test_one_image_boots_by_every_firmware(croft, hello_image, firmware, medium):
+    boots(croft, hello_image, firmware, medium)
+
+
+@pytest.mark.hosted
+@pytest.mark.long
+@pytest.mark.parametrize("firmware", UEFI)
+def test_linux_to_its_shell_by_uefi(croft, firmware):
+    result = croft.execute("cat /proc/meminfo; echo reached the end", "--firmware", firmware,
+                           timeout=600)
+    assert result.returncode == 0, result.stderr
+    assert "reached the end" in result.stdout

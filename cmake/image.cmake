@@ -2,7 +2,7 @@
 # twice: the first link gives the function table that reports need, the second contains it.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
-set(FREESTANDING_FLAGS -m32 -march=i686 -g -O2 -ffreestanding -fno-pic -fno-pie
+set(FREESTANDING_FLAGS -m32 -march=i686 -g -O2 -ffreestanding -fbuiltin -fno-pic -fno-pie
     -fno-stack-protector -fno-delete-null-pointer-checks -fno-omit-frame-pointer
     -fno-asynchronous-unwind-tables -mgeneral-regs-only -ffunction-sections)
 set(FREESTANDING_CXX_FLAGS -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics)

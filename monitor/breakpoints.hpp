@@ -46,6 +46,7 @@ class WatchedMemory final : public LinearMemory {
     if (breakpoints_armed(vcpu_)) hits_ |= port_breakpoints(vcpu_, port, size);
   }
 
+  bool has_hits() const { return hits_ != 0; }
   // DR6 bits of the breakpoints met since the last call.
   std::uint32_t take_hits() {
     const std::uint32_t hits = hits_;

@@ -37,7 +37,10 @@ constexpr bool is_guarding(const CachePoint& point) {
 void Monitor::run_translated() {
   cache_.set_level(vcpu_.cpl == 3 ? CodeLevel::user : CodeLevel::kernel);
   const auto address = block_at(vcpu_.eip);
-  if (!address) return interpret_one();  // which also raises what the fetch raises
+  if (!address) {
+    interpret_one();  // which also raises what the fetch raises
+    return;
+  }
   run_in_cache(*address);
 }
 

@@ -70,7 +70,7 @@ RunEnd Monitor::run(const Vcpu& start) {
         run_translated();
         break;
       case Engine::interpret:
-        interpret_one();
+        run_interpreted();
         break;
     }
   }
@@ -165,8 +165,7 @@ void Monitor::take_host_input() {
 }
 
 void Monitor::deliver_pending_interrupt() {
-  if (!vcpu_.interrupts_enabled() || vcpu_.interrupt_shadow != InterruptShadow::none) return;
-  if (!vm_.pc.interrupt_pending()) return;
+  if (!interruptible() || !vm_.pc.interrupt_pending()) return;
   ++statistics_.delivered_interrupts;
   inject(Event::external(vm_.pc.acknowledge_interrupt()));
   attention_ = true;  // the acknowledge may have started the next thing
@@ -210,10 +209,29 @@ void Monitor::inject(const Event& event) {
   }
 }
 
-void Monitor::interpret_one() {
+// One instruction, and those behind it for which run() would find nothing new.
+void Monitor::run_interpreted() {
+  const bool before = interruptible();
+  do {
+    if (!interpret_one()) return;
+  } while (interprets_on() && interruptible() == before);
+}
+
+// Whether the loop has nothing else to do and would choose the interpreter again.
+bool Monitor::interprets_on() const {
+  if (attention_ || window_suspect_ || code_suspect_ || options_.withdraw_every != 0) return false;
+  if (end_ || vm_.withdrawal.starved()) return false;
+  if (!vcpu_.protected_mode() || vcpu_.a20_masked) return true;
+  return interprets_kernel() && vcpu_.cpl != 3 && !vcpu_.virtual_8086();
+}
+
+bool Monitor::interpret_one() {
   if (breakpoints_armed(vcpu_) && !(vcpu_.eflags & eflags::resume)) {
     const GuestLinear address(vcpu_[Segment::cs].base + vcpu_.eip);
-    if (const auto hits = execution_breakpoints(vcpu_, address)) return inject(Event::debug(hits));
+    if (const auto hits = execution_breakpoints(vcpu_, address)) {
+      inject(Event::debug(hits));
+      return false;
+    }
   }
   trace_.record_interpreted(vcpu_);
   const StepOutcome outcome = interpreter_.step(vcpu_);
@@ -226,27 +244,38 @@ void Monitor::interpret_one() {
     case StepOutcome::Kind::halted:
       ++statistics_.interpreted;
       poll_interrupts(outcome.kind == StepOutcome::Kind::unfinished);
-      // MOV SS holds its own breakpoints back, too, until the next instruction has retired.
-      if (vcpu_.interrupt_shadow == InterruptShadow::mov_ss) return;
-      if (const auto bits =
-              watched_memory_.take_hits() | (outcome.single_step ? dr6_single_step : 0)) {
-        inject(Event::debug(bits));
+      if (!outcome.single_step && !outcome.task_trap && !watched_memory_.has_hits()) {
+        return !vcpu_.halted;
       }
-      if (outcome.task_trap) inject(Event::debug(dr6_task_switch));
-      return;
+      return !trapped(outcome) && !vcpu_.halted;
     case StepOutcome::Kind::exception:
       watched_memory_.take_hits();
       if (outcome.exception.vector == Vector::fpu_error && !(vcpu_.cr0 & cr0::numeric_error)) {
-        return wait_for_fpu_interrupt();
+        wait_for_fpu_interrupt();
+      } else {
+        inject(Event::of(outcome.exception));
       }
-      return inject(Event::of(outcome.exception));
+      return false;
     case StepOutcome::Kind::software_event:
       ++statistics_.interpreted;
       watched_memory_.take_hits();
-      return inject(outcome.event);
+      inject(outcome.event);
+      return false;
     case StepOutcome::Kind::unsupported:
-      return end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
+      end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");
+      return false;
   }
+  return false;
+}
+
+// Raises the debug traps of an instruction that has retired. False: there is none.
+bool Monitor::trapped(const StepOutcome& outcome) {
+  // MOV SS holds its own breakpoints back, too, until the next instruction has retired.
+  if (vcpu_.interrupt_shadow == InterruptShadow::mov_ss) return false;
+  const auto bits = watched_memory_.take_hits() | (outcome.single_step ? dr6_single_step : 0);
+  if (bits != 0) inject(Event::debug(bits));
+  if (outcome.task_trap) inject(Event::debug(dr6_task_switch));
+  return bits != 0 || outcome.task_trap;
 }
 
 // With CR0.NE clear an x87 error leaves the processor by FERR#, which a PC wires to IRQ 13, and the

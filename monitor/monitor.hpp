@@ -91,6 +91,9 @@ class Monitor final : private Environment,
   Engine engine();
   void service();
   void tend_frames();
+  bool interruptible() const {
+    return vcpu_.interrupts_enabled() && vcpu_.interrupt_shadow == InterruptShadow::none;
+  }
   void deliver_pending_interrupt();
   void wait_while_halted();
   void wait_for_fpu_interrupt();
@@ -102,8 +105,12 @@ class Monitor final : private Environment,
   void end_run(RunEnd::Kind, const char* reason = "");
   void inject(const Event&);
 
-  // Interpreting one instruction, on its own account or because of a trap.
-  void interpret_one();
+  // Interpreting one instruction, on its own account or because of a trap. False: it has not just
+  // retired, but an event was delivered, the run ended, or the guest waits.
+  bool interpret_one();
+  void run_interpreted();
+  bool interprets_on() const;
+  bool trapped(const StepOutcome&);
   void load_native_context(const Vcpu&, std::uint32_t address);
   void save_native_context(Vcpu&) const;
   bool can_translate() const;

@@ -1,5 +1,8 @@
 #include "vm.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 namespace undercroft {
 namespace {
 
@@ -7,7 +10,40 @@ constexpr std::uint32_t low_memory_end = 0xa0000;
 constexpr std::uint32_t rom_start = 0xc0000;
 constexpr std::uint32_t high_memory_start = 0x100000;
 
+constexpr std::uint32_t left_in_page(GuestPhysical address) {
+  return page_size - address.page_offset();
+}
+
 }  // namespace
+
+bool PcDma::read(GuestPhysical address, std::span<std::byte> out) {
+  bool all = true;
+  while (!out.empty()) {
+    const auto part = out.first(std::min<std::size_t>(out.size(), left_in_page(address)));
+    if (is_memory(memory_.table().entry(address).kind)) {
+      memory_.read(address, part);
+    } else {
+      std::memset(part.data(), 0xff, part.size());
+      all = false;
+    }
+    out = out.subspan(part.size());
+    address += part.size();
+  }
+  return all;
+}
+
+bool PcDma::write(GuestPhysical address, std::span<const std::byte> in) {
+  bool all = true;
+  while (!in.empty()) {
+    const auto part = in.first(std::min<std::size_t>(in.size(), left_in_page(address)));
+    const bool reaches = is_memory(memory_.table().entry(address).kind);
+    if (reaches) memory_.write(address, part);
+    all = all && reaches;
+    in = in.subspan(part.size());
+    address += part.size();
+  }
+  return all;
+}
 
 bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
   if (!table.make_entries(ram_bytes)) return false;

@@ -2,7 +2,9 @@
 // it is the monitor's business.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "devices/pc.hpp"
 #include "memory/frame_pool.hpp"
@@ -28,6 +30,17 @@ class PcMemory final : public PhysicalDevices {
   Pc& pc_;
 };
 
+// The memory that the PC's devices reach by themselves: RAM and ROM images.
+class PcDma final : public DmaMemory {
+ public:
+  explicit PcDma(GuestMemory& memory) : memory_(memory) {}
+  bool read(GuestPhysical, std::span<std::byte> out) override;
+  bool write(GuestPhysical, std::span<const std::byte>) override;
+
+ private:
+  GuestMemory& memory_;
+};
+
 class Vm {
  public:
   Vm(MappingSlots& slots, FramePool& frames, Pc& machine)
@@ -36,7 +49,10 @@ class Vm {
         table(slots, frames),
         pc_memory(machine),
         withdrawal(slots, frames, table),
-        memory(slots, table, pc_memory, withdrawal) {}
+        memory(slots, table, pc_memory, withdrawal),
+        dma(memory) {
+    pc.connect(dma);
+  }
 
   // Lays out guest-physical memory as on a PC: RAM but for the 384 KB below 1 MB, where device
   // memory and a blank ROM area are. eager: every page gets its machine frame now. False: too few
@@ -49,6 +65,7 @@ class Vm {
   PcMemory pc_memory;
   Withdrawal withdrawal;
   GuestMemory memory;
+  PcDma dma;
 };
 
 }  // namespace undercroft

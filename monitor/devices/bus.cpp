@@ -23,13 +23,14 @@ std::uint32_t Bus::read(std::uint16_t port, unsigned size) {
     return target_.device_read(range->device, range->offset + (port - range->first), size);
   }
   std::uint32_t value = 0;
+  if (map_.find(port) == nullptr && target_.placed_read(port, size, value)) return value;
   bool unclaimed = false;
   for (unsigned i = 0; i < size; ++i) {
     const auto byte_port = static_cast<std::uint16_t>(port + i);
     std::uint32_t byte = 0xff;
     if (const PortRange* range = map_.find(byte_port)) {
       byte = target_.device_read(range->device, range->offset + (byte_port - range->first), 1);
-    } else {
+    } else if (size == 1 || !target_.placed_read(byte_port, 1, byte)) {
       unclaimed |= first_sight(byte_port);
     }
     value |= (byte & 0xff) << 8 * i;
@@ -44,13 +45,14 @@ void Bus::write(std::uint16_t port, std::uint32_t value, unsigned size) {
     const unsigned offset = range->offset + (port - range->first);
     return target_.device_write(range->device, offset, value & mask, size);
   }
+  if (map_.find(port) == nullptr && target_.placed_write(port, value, size)) return;
   bool unclaimed = false;
   for (unsigned i = 0; i < size; ++i) {
     const auto byte_port = static_cast<std::uint16_t>(port + i);
     if (const PortRange* range = map_.find(byte_port)) {
       const unsigned offset = range->offset + (byte_port - range->first);
       target_.device_write(range->device, offset, value >> 8 * i & 0xff, 1);
-    } else {
+    } else if (size == 1 || !target_.placed_write(byte_port, value >> 8 * i & 0xff, 1)) {
       unclaimed |= first_sight(byte_port);
     }
   }

@@ -71,13 +71,17 @@ class PortMap {
   bool valid_ = true;
 };
 
-// Whoever knows the devices by their numbers.
+// Whoever knows the devices by their numbers, and those whose ports are not in the map.
 class PortTarget {
  public:
   // size is 1 for devices of width `bytes`.
   virtual std::uint32_t device_read(std::uint8_t device, unsigned offset, unsigned size) = 0;
   virtual void device_write(std::uint8_t device, unsigned offset, std::uint32_t value,
                             unsigned size) = 0;
+  // Ports that the map does not have, such as a PCI function's, whose place the guest chooses.
+  // False: nothing answers there to an access of this size.
+  virtual bool placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) = 0;
+  virtual bool placed_write(std::uint16_t port, std::uint32_t value, unsigned size) = 0;
 
  protected:
   ~PortTarget() = default;

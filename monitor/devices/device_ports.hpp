@@ -1,10 +1,13 @@
 // What the virtual devices need from outside besides the Clock (monitor/ports.hpp): a place for the
-// characters that a guest sends, a log for accesses that nothing answers, the contents of disks.
+// characters that a guest sends, the guest's memory, the contents of disks, a log for accesses that
+// nothing answers.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+
+#include "../address.hpp"
 
 namespace undercroft {
 
@@ -15,6 +18,18 @@ class CharacterSink {
 
  protected:
   ~CharacterSink() = default;
+};
+
+// Guest memory as a device reaches it by itself, past the processor and its paging. Whoever watches
+// a page hears of a write. False: part of it is no memory, which reads as ones and takes no write.
+// Other devices are not reached.
+class DmaMemory {
+ public:
+  virtual bool read(GuestPhysical, std::span<std::byte> out) = 0;
+  virtual bool write(GuestPhysical, std::span<const std::byte>) = 0;
+
+ protected:
+  ~DmaMemory() = default;
 };
 
 // Hears of each unclaimed port once, at its first access. size is 1, 2 or 4.

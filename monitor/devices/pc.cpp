@@ -15,8 +15,6 @@ constexpr unsigned irq_serial = 4;
 constexpr unsigned irq_clock = 8;
 constexpr unsigned irq_fpu = 13;
 
-constexpr unsigned reset_control = 1;  // port 0xcf9 among those of PCI configuration
-
 }  // namespace
 
 Pc::Pc(const PcConfiguration& configuration, Clock& clock, CharacterSink& com1,
@@ -28,6 +26,7 @@ Pc::Pc(const PcConfiguration& configuration, Clock& clock, CharacterSink& com1,
       debug_console_(debug_console),
       bus_(pc_ports::port_map, *this, log),
       now_(clock.now()) {
+  if (kind_ == MachineKind::pc) make_pci_bus();
   update_deadlines();
 }
 
@@ -89,8 +88,8 @@ std::uint32_t Pc::device_read(std::uint8_t device, unsigned offset, unsigned siz
       return state_.serial.read(offset, now_);
     case Device::acpi:
       return state_.power.read_acpi(offset, now_);
-    case Device::pci_configuration:  // no PCI bus answers; only the reset control register is there
-      return size == 1 && offset == reset_control ? state_.power.read_reset_control() : ~0u;
+    case Device::pci_configuration:
+      return pci_read(offset, size);
     case Device::bochs_shutdown:
       return 0xff;
   }
@@ -140,8 +139,7 @@ void Pc::device_write(std::uint8_t device, unsigned offset, std::uint32_t wide, 
     case Device::acpi:
       return state_.power.write_acpi(offset, value);
     case Device::pci_configuration:
-      if (size == 1 && offset == reset_control) state_.power.write_reset_control(value);
-      return;
+      return pci_write(offset, wide, size);
     case Device::bochs_shutdown:
       return state_.power.write_bochs_shutdown(value);
   }
@@ -175,6 +173,7 @@ void Pc::update_lines() {
   state_.interrupts.set_line(irq_serial, state_.serial.interrupt_line());
   state_.interrupts.set_line(irq_clock, state_.clock.interrupt_line());
   state_.interrupts.set_line(irq_fpu, state_.fpu_error);
+  if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
 }
 
 void Pc::update_deadlines() {

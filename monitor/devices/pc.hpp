@@ -14,6 +14,7 @@
 #include "interrupt_controller.hpp"
 #include "keyboard_controller.hpp"
 #include "machine_kind.hpp"
+#include "pci_bus.hpp"
 #include "power.hpp"
 #include "real_time_clock.hpp"
 #include "serial.hpp"
@@ -41,6 +42,8 @@ struct PcState {
   Vga vga{};
   DmaController dma{};
   Power power{};
+  PciBus pci{};
+  std::uint16_t pci_lines = 0;     // the PCI functions' interrupt lines as they were shown last
   std::uint32_t missed_ticks = 0;  // to be given to the guest after the one that waits
   bool fpu_error = false;          // drives IRQ 13
 };
@@ -50,6 +53,9 @@ class Pc final : private PortTarget {
   Pc(const PcConfiguration&, Clock&, CharacterSink& com1, CharacterSink& debug_console, DeviceLog&);
   Pc(const Pc&) = delete;
   Pc& operator=(const Pc&) = delete;
+
+  // The guest's memory, for devices that reach it by themselves. Until then nothing answers them.
+  void connect(DmaMemory& memory) { dma_memory_ = &memory; }
 
   // Ports. size is 1, 2 or 4; what nothing answers reads as all ones.
   std::uint32_t port_read(std::uint16_t port, unsigned size);
@@ -101,6 +107,14 @@ class Pc final : private PortTarget {
   std::uint32_t device_read(std::uint8_t device, unsigned offset, unsigned size) override;
   void device_write(std::uint8_t device, unsigned offset, std::uint32_t value,
                     unsigned size) override;
+  bool placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) override;
+  bool placed_write(std::uint16_t port, std::uint32_t value, unsigned size) override;
+  void make_pci_bus();
+  std::uint32_t pci_read(unsigned offset, unsigned size);
+  void pci_write(unsigned offset, std::uint32_t value, unsigned size);
+  std::uint32_t function_read(const PciPort&, unsigned size);
+  void function_write(const PciPort&, std::uint32_t value, unsigned size);
+  void update_pci_lines();
   void write_timer(unsigned offset, std::uint8_t value);
   void timer_ticked();
   void update_lines();
@@ -111,6 +125,7 @@ class Pc final : private PortTarget {
   Clock& time_;
   CharacterSink& com1_;
   CharacterSink& debug_console_;
+  DmaMemory* dma_memory_ = nullptr;
   Bus bus_;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/fakes/device_fakes.hpp"
 #include "tests/unit/fakes/machine_memory.hpp"
@@ -53,6 +56,48 @@ TEST_F(VmTest, LazyRamTakesNoFrames) {
   vm.memory.write(GuestPhysical(0x200000), 0x12345678, 4);
   EXPECT_EQ(vm.memory.read(GuestPhysical(0x200000), 4), 0x12345678u);
   EXPECT_EQ(vm.memory.read(GuestPhysical(0x300000), 4), 0u);
+}
+
+struct Writes final : WriteWatcher {
+  void written(GuestPhysical address, unsigned bytes) override {
+    seen.push_back({address.value(), bytes});
+  }
+  std::vector<std::pair<std::uint32_t, unsigned>> seen;
+};
+
+// A device's own accesses reach memory, given or not, and whoever watches it.
+TEST_F(VmTest, DmaReachesMemoryAndItsWatchers) {
+  ASSERT_TRUE(vm.lay_out(ram_bytes, false));
+  Writes writes;
+  ASSERT_TRUE(vm.memory.add_watcher(Watcher::page_table, writes));
+  ASSERT_TRUE(vm.table.watch(GuestPhysical(0x201000), Watcher::page_table));
+  std::array<std::byte, 6> bytes{};
+  bytes.fill(std::byte{0x5a});
+  EXPECT_TRUE(vm.dma.write(GuestPhysical(0x200ffd), bytes));
+  EXPECT_EQ(vm.memory.read(GuestPhysical(0x200ffc), 4), 0x5a5a5a00u);
+  EXPECT_EQ(vm.memory.read(GuestPhysical(0x201000), 4), 0x005a5a5au);
+  ASSERT_EQ(writes.seen.size(), 1u);
+  EXPECT_EQ(writes.seen[0], (std::pair<std::uint32_t, unsigned>{0x201000, 3}));
+  std::array<std::byte, 8> read{};
+  EXPECT_TRUE(vm.dma.read(GuestPhysical(0x200ffd), read));
+  EXPECT_EQ(read[5], std::byte{0x5a});
+  EXPECT_EQ(read[6], std::byte{0});
+}
+
+TEST_F(VmTest, DmaReachesNothingElse) {
+  ASSERT_TRUE(vm.lay_out(ram_bytes, true));
+  const std::array<std::byte, 4> ones{std::byte{0xff}, std::byte{0xff}, std::byte{0xff},
+                                      std::byte{0xff}};
+  std::array<std::byte, 4> bytes{};
+  EXPECT_FALSE(vm.dma.read(GuestPhysical(ram_bytes), bytes)) << "beyond memory";
+  EXPECT_EQ(bytes, ones);
+  bytes.fill(std::byte{7});
+  EXPECT_FALSE(vm.dma.write(GuestPhysical(ram_bytes - 2), bytes)) << "half of it";
+  EXPECT_EQ(vm.memory.read(GuestPhysical(ram_bytes - 2), 2), 0x0707u);
+  EXPECT_FALSE(vm.dma.write(GuestPhysical(0xb8000), bytes)) << "a device";
+  EXPECT_EQ(pc.memory_read(GuestPhysical(0xb8000), 1), 0x20u);
+  EXPECT_TRUE(vm.dma.write(GuestPhysical(0xf0000), bytes)) << "ROM answers";
+  EXPECT_EQ(vm.memory.read(GuestPhysical(0xf0000), 4), 0u);
 }
 
 TEST_F(VmTest, FramesAreNotShared) {

@@ -32,6 +32,20 @@ class Target final : public PortTarget {
                     unsigned size) override {
     calls.push_back("w" + name(device, offset, size) + "=" + std::to_string(value));
   }
+  // Ports 0x30 and 0x31 have been placed there, and take what fits.
+  bool placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) override {
+    const bool mine = port >= 0x30 && port + size <= 0x32;
+    if (mine) {
+      calls.push_back("r" + name(0, port, size));
+      value = size == 1 ? port : 0x3130u;
+    }
+    return mine;
+  }
+  bool placed_write(std::uint16_t port, std::uint32_t value, unsigned size) override {
+    const bool mine = port >= 0x30 && port + size <= 0x32;
+    if (mine) calls.push_back("w" + name(0, port, size) + "=" + std::to_string(value));
+    return mine;
+  }
   std::vector<std::string> calls;
 
  private:
@@ -53,6 +67,21 @@ TEST_F(BusTest, FindsTheDeviceAndGivesItItsOwnOffset) {
   bus.write(0x8900, 0x1ff, 1);
   EXPECT_EQ(target.calls, (Lines{"r1.1/1", "r2.7/1", "w4.0/1=255"}));
   EXPECT_TRUE(log.entries.empty());
+}
+
+TEST_F(BusTest, AsksForPortsThatTheMapDoesNotHave) {
+  EXPECT_EQ(bus.read(0x30, 2), 0x3130u);
+  EXPECT_EQ(bus.read(0x31, 1), 0x31u);
+  bus.write(0x30, 0x1234, 2);
+  EXPECT_EQ(target.calls, (Lines{"r0.48/2", "r0.49/1", "w0.48/2=4660"}));
+  EXPECT_TRUE(log.entries.empty());
+}
+
+TEST_F(BusTest, SplitsWhatDoesNotFitPlacedPorts) {
+  EXPECT_EQ(bus.read(0x2f, 4), 0xff3130ffu);
+  bus.write(0x31, 0xabcd, 2);
+  EXPECT_EQ(target.calls, (Lines{"r0.48/1", "r0.49/1", "w0.49/1=205"}));
+  EXPECT_EQ(log.entries, (Lines{"read 47 4"})) << "each port once";
 }
 
 TEST_F(BusTest, SplitsWideAccessesToByteDevicesLowByteFirst) {

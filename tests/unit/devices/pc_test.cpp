@@ -77,14 +77,42 @@ TEST_F(PcTest, AbsentSerialPortsReadAsOnes) {
 }
 
 TEST_F(PcTest, AbsentPciReadsAsOnes) {
-  out(0xcf8, 0x80000000, 4);
-  EXPECT_EQ(in(0xcf8, 4), 0xffffffffu);
-  EXPECT_EQ(in(0xcfc, 4), 0xffffffffu);
-  out(0xcf8, 0xffffffff, 4);  // covers 0xcf9, and is not a reset
-  out(0xcf9, 0xffff, 2);
-  out(0xcfa, 0xff);
-  EXPECT_EQ(pc.request().kind, PcRequest::Kind::none);
+  Pc isa{{256u << 20, 0, MachineKind::isa}, clock, com1, debug_console, log};
+  isa.port_write(0xcf8, 0x80000000, 4);
+  EXPECT_EQ(isa.port_read(0xcf8, 4), 0xffffffffu);
+  EXPECT_EQ(isa.port_read(0xcfc, 4), 0xffffffffu);
+  EXPECT_EQ(isa.port_read(0x4d1, 1), 0u);
   EXPECT_TRUE(log.entries.empty());
+}
+
+TEST_F(PcTest, PciConfigurationLeavesTheResetRegisterAlone) {
+  for (const MachineKind kind : {MachineKind::isa, MachineKind::pc}) {
+    Pc machine{{256u << 20, 0, kind}, clock, com1, debug_console, log};
+    machine.port_write(0xcf8, 0xffffffff, 4);  // covers 0xcf9, and is not a reset
+    machine.port_write(0xcf9, 0xffff, 2);
+    machine.port_write(0xcfa, 0xff, 1);
+    EXPECT_EQ(machine.request().kind, PcRequest::Kind::none);
+    machine.port_write(0xcf9, 0x06, 1);
+    EXPECT_EQ(machine.request().kind, PcRequest::Kind::reset);
+  }
+}
+
+// Bytes and words at 0xcf8 are not the address register's.
+TEST_F(PcTest, PciConfigurationPorts) {
+  out(0xcf8, 0x80000800, 4);
+  out(0xcf8, 0x00, 1);
+  out(0xcfa, 0x0000, 2);
+  EXPECT_EQ(in(0xcf8, 4), 0x80000800u);
+  EXPECT_EQ(in(0xcf8, 2), 0xffffu);
+  EXPECT_EQ(in(0xcfb), 0xffu);
+  EXPECT_EQ(in(0xcfc, 4), 0x70008086u);
+  EXPECT_EQ(in(0xcfe, 2), 0x7000u);
+  EXPECT_EQ(in(0xcfd), 0x80u);
+  EXPECT_EQ(in(0xcfa, 4), 0x8086ffffu) << "across both registers";
+  EXPECT_EQ(in(0xcff, 2), 0xff70u) << "past the end";
+  out(0xcf8, 0x800008e0, 4);
+  EXPECT_EQ(in(0xcfc, 4), 0u);
+  EXPECT_EQ(in(0x4d1), 0x0cu) << "the firmware has made the routed lines level-triggered";
 }
 
 TEST_F(PcTest, TextGoesToItsSinks) {

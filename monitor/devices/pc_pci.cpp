@@ -1,0 +1,78 @@
+// The PC's PCI side: which functions there are, the configuration ports, the ports whose place the
+// guest chooses, and the functions' interrupt lines.
+#include "pc.hpp"
+#include "pci_chipset.hpp"
+
+namespace undercroft {
+namespace {
+
+constexpr unsigned reset_control = 1;       // port 0xcf9 among those of PCI configuration
+constexpr unsigned configuration_data = 4;  // port 0xcfc
+
+}  // namespace
+
+void Pc::make_pci_bus() {
+  pci_chipset::add_bridges(state_.pci);
+  state_.interrupts.write_edge_level(1, pci_chipset::level_lines >> 8);
+}
+
+// The address register is reached as a whole double word only; bytes among its ports belong to
+// others, such as the reset control register (82441FX, 3.2.1). A double word across both registers
+// comes in parts.
+std::uint32_t Pc::pci_read(unsigned offset, unsigned size) {
+  if (size == 1 && offset == reset_control) return state_.power.read_reset_control();
+  const std::uint32_t ones = ~0u >> (32 - 8 * size);
+  if (kind_ != MachineKind::pc) return ones;
+  if (offset >= configuration_data) return state_.pci.read_data(offset - configuration_data, size);
+  if (offset == 0 && size == 4) return state_.pci.read_address();
+  std::uint32_t value = ones;
+  for (unsigned i = 0; i < size; ++i) {
+    if (offset + i < configuration_data) continue;
+    const std::uint32_t byte = state_.pci.read_data(offset + i - configuration_data, 1);
+    value = (value & ~(0xffu << 8 * i)) | byte << 8 * i;
+  }
+  return value;
+}
+
+void Pc::pci_write(unsigned offset, std::uint32_t value, unsigned size) {
+  if (size == 1 && offset == reset_control) {
+    return state_.power.write_reset_control(static_cast<std::uint8_t>(value));
+  }
+  if (kind_ != MachineKind::pc) return;
+  if (offset >= configuration_data) {
+    return state_.pci.write_data(offset - configuration_data, value, size);
+  }
+  if (offset == 0 && size == 4) return state_.pci.write_address(value);
+  for (unsigned i = 0; i < size; ++i) {
+    if (offset + i < configuration_data) continue;
+    state_.pci.write_data(offset + i - configuration_data, value >> 8 * i & 0xff, 1);
+  }
+}
+
+bool Pc::placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) {
+  const auto place = state_.pci.find_port(port, size);
+  if (place) value = function_read(*place, size);
+  return place.has_value();
+}
+
+bool Pc::placed_write(std::uint16_t port, std::uint32_t value, unsigned size) {
+  const auto place = state_.pci.find_port(port, size);
+  if (place) function_write(*place, value, size);
+  return place.has_value();
+}
+
+// By the function's place on the bus. The bridges have no ports.
+std::uint32_t Pc::function_read(const PciPort&, unsigned) { return ~0u; }
+
+void Pc::function_write(const PciPort&, std::uint32_t, unsigned) {}
+
+void Pc::update_pci_lines() {
+  const std::uint16_t lines = state_.pci.interrupt_lines();
+  const std::uint16_t changed = lines ^ state_.pci_lines;
+  for (unsigned line = 0; line < 16; ++line) {
+    if ((changed >> line & 1) != 0) state_.interrupts.set_line(line, (lines >> line & 1) != 0);
+  }
+  state_.pci_lines = lines;
+}
+
+}  // namespace undercroft

@@ -52,7 +52,7 @@ bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
     const GuestPhysical page(static_cast<std::uint32_t>(address));
     FrameKind kind = eager ? FrameKind::ram : FrameKind::not_yet_given;
     if (page.value() >= low_memory_end && page.value() < rom_start) {
-      kind = Pc::claims_memory(page) ? FrameKind::device : FrameKind::absent;
+      kind = FrameKind::absent;
     } else if (page.value() >= rom_start && page.value() < high_memory_start) {
       kind = FrameKind::read_only_image;
     }
@@ -65,7 +65,14 @@ bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
     }
     if (!table.set_frame(page, kind, frame)) return false;
   }
+  for (const MemoryRange& range : pc.memory_ranges()) {
+    for (std::uint32_t offset = 0; offset < range.bytes; offset += page_size) {
+      if (!give_device(range.first + offset)) return false;
+    }
+  }
   return true;
 }
+
+bool Vm::give_device(GuestPhysical page) { return table.set_frame(page, FrameKind::device); }
 
 }  // namespace undercroft

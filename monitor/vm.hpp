@@ -58,6 +58,8 @@ class Vm {
   // memory and a blank ROM area are. eager: every page gets its machine frame now. False: too few
   // frames.
   bool lay_out(std::uint64_t ram_bytes, bool eager);
+  // Lets the PC answer at a page where no memory stands. False: no frame for the frame table.
+  bool give_device(GuestPhysical page);
 
   FramePool& pool;
   Pc& pc;

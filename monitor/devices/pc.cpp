@@ -1,6 +1,7 @@
 #include "pc.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "pc_ports.hpp"
 
@@ -14,6 +15,10 @@ constexpr unsigned irq_keyboard = 1;
 constexpr unsigned irq_serial = 4;
 constexpr unsigned irq_clock = 8;
 constexpr unsigned irq_fpu = 13;
+
+constexpr std::array memory_map{
+    MemoryRange{GuestPhysical(Vga::text_base), Vga::text_size, MemoryDevice::vga},
+};
 
 }  // namespace
 
@@ -64,7 +69,7 @@ std::uint32_t Pc::device_read(std::uint8_t device, unsigned offset, unsigned siz
     case Device::keyboard_data: {
       const std::uint8_t value = state_.keyboard.read(0);
       // Reading lowers the line for a moment even if the next byte is there already.
-      state_.interrupts.set_line(irq_keyboard, false);
+      set_irq(irq_keyboard, false);
       return value;
     }
     case Device::keyboard_command:
@@ -153,7 +158,7 @@ void Pc::write_timer(unsigned offset, std::uint8_t value) {
   const bool channel_0 = offset == 0 || (offset == 3 && value < 0x40);
   if (latches_only || !channel_0) return;
   state_.missed_ticks = 0;
-  if (!state_.timer.interrupt_line(now_)) state_.interrupts.set_line(irq_timer, false);
+  if (!state_.timer.interrupt_line(now_)) set_irq(irq_timer, false);
   timer_ticked();
   update_deadlines();
 }
@@ -167,12 +172,15 @@ void Pc::timer_ticked() {
   state_.missed_ticks += std::min(ticks - 1, room);
 }
 
+// Drives an ISA line, 0 to 15 without the cascade's 2. Callers may repeat themselves.
+void Pc::set_irq(unsigned line, bool high) { state_.interrupts.set_line(line, high); }
+
 // Devices that hold their line for as long as they have something to say.
 void Pc::update_lines() {
-  state_.interrupts.set_line(irq_keyboard, state_.keyboard.interrupt_line());
-  state_.interrupts.set_line(irq_serial, state_.serial.interrupt_line());
-  state_.interrupts.set_line(irq_clock, state_.clock.interrupt_line());
-  state_.interrupts.set_line(irq_fpu, state_.fpu_error);
+  set_irq(irq_keyboard, state_.keyboard.interrupt_line());
+  set_irq(irq_serial, state_.serial.interrupt_line());
+  set_irq(irq_clock, state_.clock.interrupt_line());
+  set_irq(irq_fpu, state_.fpu_error);
   if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
 }
 
@@ -232,16 +240,34 @@ bool Pc::a20_enabled() const { return state_.keyboard.a20() || state_.power.a20(
 
 bool Pc::nmi_enabled() const { return state_.clock.nmi_enabled(); }
 
-bool Pc::claims_memory(GuestPhysical address) {
-  return address.value() - Vga::text_base < Vga::text_size;
+std::span<const MemoryRange> Pc::memory_ranges() const { return memory_map; }
+
+const MemoryRange* Pc::memory_range(GuestPhysical address) const {
+  for (const MemoryRange& range : memory_ranges()) {
+    if (range.has(address)) return &range;
+  }
+  return nullptr;
 }
 
 std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
-  return state_.vga.read_memory(address.value() - Vga::text_base, size);
+  const MemoryRange* const range = memory_range(address);
+  if (range == nullptr) return ~0u;
+  const std::uint32_t offset = address - range->first;
+  switch (range->device) {
+    case MemoryDevice::vga:
+      return state_.vga.read_memory(offset, size);
+  }
+  return ~0u;
 }
 
 void Pc::memory_write(GuestPhysical address, std::uint32_t value, unsigned size) {
-  state_.vga.write_memory(address.value() - Vga::text_base, value, size);
+  const MemoryRange* const range = memory_range(address);
+  if (range == nullptr) return;
+  const std::uint32_t offset = address - range->first;
+  switch (range->device) {
+    case MemoryDevice::vga:
+      return state_.vga.write_memory(offset, value, size);
+  }
 }
 
 std::span<const std::uint8_t> Pc::text_memory() const { return state_.vga.text(); }

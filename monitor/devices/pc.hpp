@@ -14,6 +14,7 @@
 #include "interrupt_controller.hpp"
 #include "keyboard_controller.hpp"
 #include "machine_kind.hpp"
+#include "memory_range.hpp"
 #include "pci_bus.hpp"
 #include "power.hpp"
 #include "real_time_clock.hpp"
@@ -61,8 +62,8 @@ class Pc final : private PortTarget {
   std::uint32_t port_read(std::uint16_t port, unsigned size);
   void port_write(std::uint16_t port, std::uint32_t value, unsigned size);
 
-  // Memory-mapped devices, by guest-physical address (VGA text at 0xb8000 to 0xbffff).
-  static bool claims_memory(GuestPhysical);
+  // Memory-mapped devices. Reads and writes are for addresses in one of the ranges.
+  std::span<const MemoryRange> memory_ranges() const;
   std::uint32_t memory_read(GuestPhysical, unsigned size);
   void memory_write(GuestPhysical, std::uint32_t value, unsigned size);
 
@@ -115,6 +116,8 @@ class Pc final : private PortTarget {
   std::uint32_t function_read(const PciPort&, unsigned size);
   void function_write(const PciPort&, std::uint32_t value, unsigned size);
   void update_pci_lines();
+  const MemoryRange* memory_range(GuestPhysical) const;
+  void set_irq(unsigned line, bool high);
   void write_timer(unsigned offset, std::uint8_t value);
   void timer_ticked();
   void update_lines();

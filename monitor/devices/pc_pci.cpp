@@ -70,7 +70,7 @@ void Pc::update_pci_lines() {
   const std::uint16_t lines = state_.pci.interrupt_lines();
   const std::uint16_t changed = lines ^ state_.pci_lines;
   for (unsigned line = 0; line < 16; ++line) {
-    if ((changed >> line & 1) != 0) state_.interrupts.set_line(line, (lines >> line & 1) != 0);
+    if ((changed >> line & 1) != 0) set_irq(line, (lines >> line & 1) != 0);
   }
   state_.pci_lines = lines;
 }

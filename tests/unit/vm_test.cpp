@@ -113,6 +113,13 @@ TEST_F(VmTest, FramesAreNotShared) {
 
 TEST_F(VmTest, SaysWhenThereIsTooLittle) { EXPECT_FALSE(vm.lay_out(64u << 20, true)); }
 
+TEST_F(VmTest, APageOfTheAddressSpaceCanBeGivenToADevice) {
+  ASSERT_TRUE(vm.lay_out(ram_bytes, true));
+  EXPECT_EQ(kind(0xfe000000), FrameKind::absent);
+  ASSERT_TRUE(vm.give_device(GuestPhysical(0xfe000000)));
+  EXPECT_EQ(kind(0xfe000000), FrameKind::device);
+}
+
 TEST_F(VmTest, DeviceMemoryIsThePcs) {
   ASSERT_TRUE(vm.lay_out(ram_bytes, true));
   vm.memory.write(GuestPhysical(0xb8000), 0x0741, 2);

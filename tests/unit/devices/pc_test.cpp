@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "tests/unit/fakes/device_fakes.hpp"
@@ -334,10 +335,16 @@ TEST_F(PcTest, A20IsOnUnlessBothGatesAreOff) {
 }
 
 TEST_F(PcTest, TextMemoryIsAtB8000) {
-  EXPECT_FALSE(Pc::claims_memory(GuestPhysical(0xb7fff)));
-  EXPECT_TRUE(Pc::claims_memory(GuestPhysical(0xb8000)));
-  EXPECT_TRUE(Pc::claims_memory(GuestPhysical(0xbffff)));
-  EXPECT_FALSE(Pc::claims_memory(GuestPhysical(0xc0000)));
+  const auto claims = [this](std::uint32_t address) {
+    return std::ranges::any_of(pc.memory_ranges(), [address](const MemoryRange& range) {
+      return range.has(GuestPhysical(address));
+    });
+  };
+  EXPECT_FALSE(claims(0xb7fff));
+  EXPECT_TRUE(claims(0xb8000));
+  EXPECT_TRUE(claims(0xbffff));
+  EXPECT_FALSE(claims(0xc0000));
+  EXPECT_EQ(pc.memory_read(GuestPhysical(0xc0000), 4), 0xffffffffu);
   pc.memory_write(GuestPhysical(0xb8002), 0x0741, 2);
   EXPECT_EQ(pc.memory_read(GuestPhysical(0xb8002), 2), 0x0741u);
   EXPECT_EQ(pc.text_memory()[2], 'A');

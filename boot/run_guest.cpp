@@ -8,6 +8,7 @@
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
 #include "disk_modules.hpp"
+#include "guest_firmware.hpp"
 #include "guest_loader/guest_loader.hpp"
 #include "monitor/devices/disk_store.hpp"
 #include "monitor/inspect/autopsy.hpp"
@@ -245,13 +246,16 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
 
   SerialSink serial(machine.serial());
   ConsoleDeviceLog log(machine, options.log != 0);
-  auto& pc = pc_place.make(PcConfiguration{ram_bytes, x86::read_host_calendar(), options.machine},
-                           machine.timer(), serial, serial, log);
+  const PcConfiguration configuration{ram_bytes, x86::read_host_calendar(), options.machine};
+  auto& pc = pc_place.make(configuration, machine.timer(), serial, serial, log);
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
     refuse(machine, "mem", "not enough machine memory");
   }
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
+  if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
+    refuse(machine, "machine", "its firmware does not fit into its ROM");
+  }
   const Vcpu start = load(machine, vm, slots, information, own, ram_bytes);
   free_modules(pool, own);
 

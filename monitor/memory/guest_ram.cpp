@@ -47,6 +47,19 @@ bool LoaderRam::fill(GuestPhysical address, std::byte value, std::uint32_t bytes
   return true;
 }
 
+bool LoaderRom::write(GuestPhysical address, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const FrameEntry entry = memory_.table().entry(address);
+    if (entry.kind != FrameKind::read_only_image) return false;
+    const auto part = std::min<std::size_t>(bytes.size(), page_size - address.page_offset());
+    const MappedFrame page = memory_.slots().map(entry.frame);
+    std::memcpy(page.bytes() + address.page_offset(), bytes.data(), part);
+    bytes = bytes.subspan(part);
+    address += static_cast<std::uint32_t>(part);
+  }
+  return true;
+}
+
 bool MachineBytes::read(std::uint64_t offset, std::span<std::byte> out) {
   if (offset > bytes_ || out.size() > bytes_ - offset) return false;
   HostPhysical address = start_ + static_cast<std::uint32_t>(offset);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "../../guest_loader/firmware/table_writer.hpp"
 #include "../../guest_loader/guest_loader.hpp"
 #include "../address.hpp"
 #include "frame_pool.hpp"
@@ -40,6 +41,16 @@ class LoaderRam final : public GuestRam {
 
   GuestMemory& memory_;
   std::uint64_t bytes_;
+};
+
+// The pages that the guest cannot write, for whoever fills them before it runs.
+class LoaderRom final : public FirmwareRom {
+ public:
+  explicit LoaderRom(GuestMemory& memory) : memory_(memory) {}
+  bool write(GuestPhysical, std::span<const std::byte>) override;
+
+ private:
+  GuestMemory& memory_;
 };
 
 // A run of the machine's memory as a file: a boot module.

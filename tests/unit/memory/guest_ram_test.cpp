@@ -46,6 +46,23 @@ TEST(GuestRam, TheLoaderWritesOnlyRam) {
   EXPECT_FALSE(ram.fill(GuestPhysical(0xfffff000), std::byte{0}, 0x2000));  // would wrap
 }
 
+TEST(GuestRam, TheFirmwareWritesOnlyRom) {
+  GuestMachine guest(0x100000);
+  for (const std::uint32_t page : {0xf0000u, 0xf1000u}) {
+    guest.table.set_frame(GuestPhysical(page), FrameKind::read_only_image,
+                          *guest.pool.allocate_zeroed());
+  }
+  LoaderRom rom(guest.memory);
+  const std::vector<std::byte> bytes(8, std::byte{0x5a});
+  EXPECT_TRUE(rom.write(GuestPhysical(0xf0ffc), bytes));
+  EXPECT_EQ(guest.memory.read(GuestPhysical(0xf0ffe), 4), 0x5a5a5a5au);
+  guest.memory.write(GuestPhysical(0xf0ffe), 0, 4);  // as the guest would: nothing happens
+  EXPECT_EQ(guest.memory.read(GuestPhysical(0xf0ffe), 4), 0x5a5a5a5au);
+  EXPECT_FALSE(rom.write(GuestPhysical(0xf1ffc), bytes));  // runs into RAM
+  EXPECT_FALSE(rom.write(GuestPhysical(0x1000), bytes));
+  EXPECT_EQ(guest.memory.read(GuestPhysical(0x1000), 4), 0u);
+}
+
 TEST(GuestRam, ModulesAreReadFromTheMachine) {
   GuestMachine guest(0x10000);
   for (std::uint32_t i = 0; i < 0x3000; i += 4)

@@ -1,0 +1,39 @@
+#include "guest_firmware.hpp"
+
+#include "guest_loader/firmware/firmware.hpp"
+#include "monitor/cpu_model.hpp"
+#include "monitor/memory/guest_ram.hpp"
+
+namespace undercroft::boot {
+namespace {
+
+// Parts of machine=pc that tables tell of.
+constexpr bool has_apic = false;
+constexpr bool has_hpet = false;
+
+// The BIOS counts the 8254's full rounds, 1193182 / 65536 a second.
+std::uint32_t bios_ticks(std::uint64_t unix_seconds) {
+  return static_cast<std::uint32_t>((unix_seconds % 86400) * 1193182 >> 16);
+}
+
+// As for the interrupts of PCI: level triggered.
+void program_interrupts(Pc& pc) {
+  constexpr std::uint16_t edge_level_slave = 0x4d1;
+  constexpr std::uint32_t irq_10_and_11 = 0x0c;
+  pc.port_write(edge_level_slave, irq_10_and_11, 1);
+}
+
+}  // namespace
+
+bool give_firmware(Vm& vm, const PcConfiguration& pc, const CpuidLeaf& processor) {
+  if (pc.kind == MachineKind::isa) return true;
+  const CpuidLeaf leaf = filter_cpuid(1, 0, processor);
+  program_interrupts(vm.pc);
+  LoaderRom rom(vm.memory);
+  LoaderRam ram(vm.memory, pc.ram_bytes);
+  const FirmwarePlatform platform{pc.ram_bytes, leaf.eax, leaf.edx, bios_ticks(pc.unix_seconds),
+                                  has_apic,     has_hpet};
+  return write_firmware(rom, ram, platform).has_value();
+}
+
+}  // namespace undercroft::boot

@@ -1,6 +1,5 @@
-// Puts the firmware of a guest's PC into its memory, and what it has programmed
-// into the devices: gathers what the tables tell of. What they look
-// like is in guest_loader/firmware.
+// Puts the firmware of a guest's PC into its memory, and what it has programmed into the devices.
+// Gathers what the tables tell of; what they look like is in guest_loader/firmware.
 #pragma once
 
 #include "monitor/devices/pc.hpp"
@@ -9,8 +8,8 @@
 
 namespace undercroft::boot {
 
-// After Vm::lay_out, before the guest is loaded. processor: the host's CPUID leaf 1. False: a page of
-// the ROM is not there.
+// After Vm::lay_out, before the guest is loaded. processor: the host's CPUID leaf 1. False: a page
+// of the ROM is not there.
 bool give_firmware(Vm&, const PcConfiguration&, const CpuidLeaf& processor);
 
 }  // namespace undercroft::boot

@@ -78,6 +78,11 @@ class Croft:
         self.log = self.folder / f"serial-{self.number}.log"
         return [*CROFT, "run", *self.shared, "--log", str(self.log), *words]
 
+    def fetch(self, guest):
+        """Sees to it that the guest's files are in the cache; croft's exit status."""
+        return subprocess.run([*CROFT, "fetch", guest], stdin=subprocess.DEVNULL,
+                              check=False).returncode
+
     def execute(self, command, *words, timeout=300):
         """Runs one guest command; the result has .returncode, .stdout, .stderr (text)."""
         line = self.command(["--timeout", str(timeout), "--exec", command, *words])

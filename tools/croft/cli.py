@@ -284,7 +284,7 @@ def do_lint(options):
 
 def do_guests(_options):
     for guest in guests.catalogue().values():
-        print(f"{guest.name:14} {guest.what}\n{'':14} from {guest.source}; {guest.state()}")
+        print(f"{guest.name:16} {guest.what}\n{'':16} from {guest.source}; {guest.state()}")
     return 0
 
 

@@ -66,6 +66,11 @@ def dependency(package, pattern):
     raise CroftError(f"package {package} (i386) depends on nothing like {pattern}")
 
 
+def _packages_in(folder):
+    """What apt has left there; images for another machine's firmware come as architecture all."""
+    return sorted([*folder.glob("*_i386.deb"), *folder.glob("*_all.deb")])
+
+
 def fetch(package):
     """Downloads `package`; returns (path of the .deb, version)."""
     version = candidate(package)
@@ -75,7 +80,7 @@ def fetch(package):
             "check that the Debian line in /etc/apt has no arch= or Architectures: limit")
     folder = DEBS / package
     folder.mkdir(parents=True, exist_ok=True)
-    present = sorted(folder.glob("*_i386.deb"))
+    present = _packages_in(folder)
     wanted = f"_{version.replace(':', '%3a')}_"
     for deb in present:
         if wanted in deb.name:
@@ -85,14 +90,14 @@ def fetch(package):
     progress.run_logged(f"Fetching {package} {version} (i386)",
                         ["apt-get", *_options(), "download", package],
                         f"fetch-{package}.log", cwd=folder)
-    debs = sorted(folder.glob("*_i386.deb"))
+    debs = _packages_in(folder)
     if not debs:
         raise CroftError(f"apt-get downloaded no file for {package}")
     return debs[-1], version
 
 
 def extract(deb, member, target):
-    """Writes the file `member` ("./boot/vmlinuz-...") of `deb` to `target`."""
+    """Writes the file `member` ("./boot/vmlinuz-...") of `deb` to `target`, as it is in there."""
     unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
     partial = target.with_name(target.name + ".partial")
     with partial.open("wb") as output:

@@ -5,6 +5,7 @@ and machine.py's business.
 """
 
 import dataclasses
+import gzip
 import json
 import pathlib
 import struct
@@ -104,6 +105,60 @@ class DebianLinux:
         return Prepared("linux", self.kernel, LINUX_COMMAND_LINE, (Module(self.initrd),))
 
 
+@dataclasses.dataclass(frozen=True)
+class Packaged:
+    """A file of a package. `arguments` are its command line; a `compressed` kernel is unpacked, as
+    GRUB does, which boots it from the file as it is."""
+
+    member: str
+    arguments: str = ""
+    compressed: bool = False
+
+
+class DebianImage:
+    """A kernel that a package of Debian has ready to boot, with its modules."""
+
+    def __init__(self, name, package, what, kernel, modules=()):
+        self.name = name
+        self.package = package
+        self.what = what
+        self.source = f"Debian package {package} (i386)"
+        self.files = (kernel, *modules)
+        self.folder = paths.CACHE / "guests" / name
+        self.facts = self.folder / "versions.json"
+
+    def _place(self, file):
+        name = pathlib.PurePosixPath(file.member)
+        return self.folder / (name.stem if file.compressed else name.name)
+
+    def state(self):
+        if not self.facts.exists():
+            return "not fetched"
+        facts = json.loads(self.facts.read_text())
+        return f"fetched: {self.package} {facts['version']}"
+
+    def fetch(self, fresh=False):
+        """Fetches what is not in the cache; everything anew if `fresh`."""
+        if self.facts.exists() and not fresh:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        debian.update()
+        deb, version = debian.fetch(self.package)
+        with progress.step(f"Unpacking {self.package}"):
+            for file in self.files:
+                place = self._place(file)
+                debian.extract(deb, file.member, place)
+                if file.compressed:
+                    place.write_bytes(gzip.decompress(place.read_bytes()))
+        self.facts.write_text(json.dumps({"version": version}, indent=1) + "\n")
+
+    def prepare(self):
+        self.fetch()
+        kernel, *modules = self.files
+        return Prepared(form_of(self._place(kernel)), self._place(kernel), kernel.arguments,
+                        tuple(Module(self._place(file), file.arguments) for file in modules))
+
+
 class TestKernel:
     """A small kernel of tests/guests, built with the tree."""
 
@@ -126,12 +181,26 @@ class TestKernel:
         return Prepared(form_of(self.kernel), self.kernel, "")
 
 
+INSTALLER = "./usr/lib/debian-installer/images/12/i386/text/debian-installer/i386"
+PACKAGED = (
+    DebianLinux("linux", "linux-image-686", "Debian's Linux for i686 without PAE"),
+    DebianLinux("linux-pae", "linux-image-686-pae", "Debian's Linux for i686 with PAE"),
+    DebianImage("debian-installer", "debian-installer-12-netboot-i386",
+                "Debian's installer, in text",
+                Packaged(f"{INSTALLER}/linux", f"{LINUX_COMMAND_LINE} ---"),
+                (Packaged(f"{INSTALLER}/initrd.gz"),)),
+    DebianImage("gnumach", "gnumach-image-1.8-486", "GNU Mach, the Hurd's kernel",
+                Packaged("./boot/gnumach-1.8-486.gz", "console=com0", compressed=True)),
+    DebianImage("memtest86+", "memtest86+", "a test of the memory, on screen and serial line",
+                Packaged("./boot/memtest86+ia32.bin", "console=ttyS0,115200")),
+    DebianImage("ipxe", "ipxe", "iPXE, a network boot loader; wants a BIOS",
+                Packaged("./boot/ipxe.lkrn")),
+)
+
+
 def catalogue():
     """All guests by name, the default one first."""
-    guests = [
-        DebianLinux("linux", "linux-image-686", "Debian's Linux for i686 without PAE"),
-        DebianLinux("linux-pae", "linux-image-686-pae", "Debian's Linux for i686 with PAE"),
-    ]
+    guests = list(PACKAGED)
     built = {kernel.stem for kernel in (paths.BUILD / "guests").glob("*.elf")}
     guests += [TestKernel(name) for name in sorted(built)]
     return {guest.name: guest for guest in guests}

@@ -1,0 +1,81 @@
+"""Kernels that are not Linux, and the Debian installer, as they come out of their packages.
+
+docs/guests.md has what was seen of each. Linux itself is test_linux.py's business.
+"""
+
+import re
+import time
+
+import pexpect
+import pytest
+
+import transcripts
+from transcripts import ROOT
+
+MACH = ROOT / "cache" / "guests" / "gnumach" / "gnumach-1.8-486"
+MACH_ARGUMENTS = "console=com0"
+QEMU = ("qemu-system-i386 -accel tcg -cpu pentium3 -display none -nic none -no-reboot -monitor none "
+        "-serial stdio")
+# What the bare ISA machine has and the guest's has not (IDE, floppy, printer, a BIOS that knows of
+# PCI though there is none), what says where memory and ROM end, and the time.
+NOT_COMPARED = re.compile(r"pcibios_init|pci_init|Probing PCI|intnull|hd2|ide1|Floppy|floppy0|"
+                          r"FDC|Partition check|lpr0|biosmem: 0000000000fffc|RTC time|undercroft: ")
+
+
+def mach_boots(words):
+    """The boot messages of GNU Mach, one a line, up to its panic for want of a bootstrap task."""
+    machine = pexpect.spawn(f"{QEMU} {words}", encoding="utf-8", codec_errors="replace", timeout=240)
+    machine.expect("(GNU Mach.*)\r\n.?panic (.*)bootstrap_create: (.*)!")
+    version, place, reason = machine.match.groups()
+    machine.close(force=True)
+    version = version.replace("\x1b[K", "").replace("qlogicisp : PCI bios not present", "")
+    lines = [line.strip() for line in re.split(r"[\r\n]+", version)]
+    compared = [re.sub(r"free: \d+", "free: *", line) for line in lines
+                if line and not NOT_COMPARED.search(line)]
+    return [*compared, f"{place}{reason}"]
+
+
+@pytest.mark.hosted
+def test_gnumach_says_what_it_says_on_the_bare_machine(croft):
+    assert croft.fetch("gnumach") == 0
+    bare = mach_boots(f"-M isapc -m 64 -kernel {MACH} -append {MACH_ARGUMENTS}")
+    hosted = mach_boots(f"-m 256 -kernel {ROOT}/build/undercroft.elf -append 'mem=64M machine=isa' "
+                        f"-initrd '{MACH} {MACH_ARGUMENTS}'")
+    assert bare[-1].endswith("No bootstrap code loaded with the kernel") and len(bare) > 25, bare
+    transcripts.assert_equal(bare, hosted, "GNU Mach", "\n".join(hosted))
+
+
+def shown(text, pattern):
+    """What the last match of `pattern` says: the display is redrawn field by field."""
+    return re.findall(pattern, text)[-1]
+
+
+def clock(text):
+    hours, minutes, seconds = shown(text, r"Time: +(\d+):(\d\d):(\d\d)")
+    return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
+@pytest.mark.long
+def test_memtest_finds_no_error_and_keeps_time(croft):
+    """A whole pass, tests 0 to 10; the clock is a calibrated time-stamp counter, drawn every two
+    seconds."""
+    terminal = croft.start("memtest86+", "--memory", "64M")
+    terminal.expect(r"Time: +\d+:\d\d:\d\d", timeout=240)
+    first, started = clock(terminal.after), time.monotonic()
+    terminal.expect(r"Pass: +1 +Errors: (\d+) ", timeout=900)
+    text, errors = terminal.before, terminal.match.group(1)
+    last, passed = clock(text), time.monotonic() - started
+    terminal.close(force=True)
+    assert errors == "0" and re.search(r"#[0-4] +\[", text)
+    assert last > first + 20
+    assert abs(last - first - passed) < 3 + 0.05 * passed, (first, last, passed)
+
+
+@pytest.mark.long
+def test_debian_installer_asks_for_a_language(croft):
+    terminal = croft.start("debian-installer", "--memory", "512M")
+    terminal.expect("Starting system log daemon", timeout=900)
+    terminal.expect("Select a language", timeout=900)
+    terminal.expect("English", timeout=300)
+    terminal.expect("<Go Back>", timeout=300)
+    terminal.close(force=True)

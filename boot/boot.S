@@ -13,10 +13,16 @@ multiboot2_header:
   .long 0                           /* i386 */
   .long multiboot2_end - multiboot2_header
   .long -(MULTIBOOT2_MAGIC + (multiboot2_end - multiboot2_header))
-  /* information request: command line, modules, memory map */
+  /* information request: command line, modules, memory map. Not asked for: EFI's boot services, so
+     that they are over when the monitor starts. */
   .short 1, 0
   .long 20
   .long 1, 3, 6
+  .balign 8
+  /* A linear framebuffer, if the loader likes: where there is no text mode, or the menu asks for it */
+  .short 5, 1
+  .long 20
+  .long 0, 0, 0
   .balign 8
   .short 6, 0                       /* modules page-aligned */
   .long 8

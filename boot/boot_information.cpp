@@ -54,9 +54,27 @@ class Collector {
     if (base + length < base) return Failure{"memory map: a range wraps around"};
     if (length == 0) return Done{};
     if (out_.memory_count == BootInformation::max_ranges)
-      return Failure{"memory map: over 64 ranges"};
+      return Failure{"memory map: over 128 ranges"};
     out_.memory[out_.memory_count++] = {base, length, type};
     return Done{};
+  }
+
+  // Both versions describe it alike from the address on: pitch, width, height, depth, type; the
+  // fields of direct colours are at `colours`. Others than those are nothing to draw on.
+  void framebuffer(std::uint32_t at, std::uint32_t colours) {
+    constexpr std::uint8_t direct_colours = 1;
+    const auto field = [&](std::uint32_t n) {
+      return ColourField{fields_.u8(colours + n * 2), fields_.u8(colours + n * 2 + 1)};
+    };
+    const Framebuffer found{fields_.u64(at),
+                            fields_.u32(at + 8),
+                            fields_.u32(at + 12),
+                            fields_.u32(at + 16),
+                            fields_.u8(at + 20),
+                            field(0),
+                            field(1),
+                            field(2)};
+    if (fields_.u8(at + 21) == direct_colours && found.usable()) out_.framebuffer = found;
   }
 
   Fields fields() const { return fields_; }
@@ -80,6 +98,7 @@ constexpr std::uint32_t flag_modules = 1u << 3, flag_memory_map = 1u << 6;
 constexpr std::uint32_t upper_memory = 8, command_line = 16, module_count = 20, modules = 24;
 constexpr std::uint32_t map_length = 44, map_address = 48;
 constexpr std::uint32_t flag_loader_name = 1u << 9, loader_name = 64;
+constexpr std::uint32_t flag_framebuffer = 1u << 12, framebuffer = 88, framebuffer_colours = 110;
 
 // QEMU and GRUB Legacy put the file's name before the arguments; GRUB 2 does not.
 bool puts_file_names(Fields fields, std::uint32_t info) {
@@ -147,6 +166,9 @@ Outcome read(Collector& collect, std::uint32_t info) {
       drop_first_word(out, out.modules[i].command_line);
     }
   }
+  if (flags & flag_framebuffer) {
+    collect.framebuffer(info + framebuffer, info + framebuffer_colours);
+  }
   if (flags & flag_memory_map) return read_map(collect, info);
   if (!(flags & flag_memory)) return Failure{"multiboot flags: no memory map"};
   TRY(collect.range(0, std::uint64_t{fields.u32(info + 4)} * 1024, usable_memory));
@@ -158,6 +180,8 @@ Outcome read(Collector& collect, std::uint32_t info) {
 // Multiboot 2: a total size, then tags of {type, size, contents}, 8-byte aligned (section 3.4).
 namespace mb2 {
 constexpr std::uint32_t end_tag = 0, command_line = 1, module = 3, memory_map = 6;
+constexpr std::uint32_t framebuffer = 8, acpi_old = 14, acpi_new = 15;
+constexpr std::uint32_t framebuffer_colours = 32, framebuffer_size = 38;
 constexpr std::uint32_t largest = 1u << 20;
 
 Outcome read_map(Collector& collect, std::uint32_t tag, std::uint32_t size) {
@@ -185,6 +209,13 @@ Outcome read_tag(Collector& collect, std::uint32_t tag, std::uint32_t size) {
       return collect.module(fields.u32(tag + 8), fields.u32(tag + 12), tag + 16, tag + size);
     case memory_map:
       return read_map(collect, tag, size);
+    case framebuffer:
+      if (size >= framebuffer_size) collect.framebuffer(tag + 8, tag + framebuffer_colours);
+      return Done{};
+    case acpi_old:
+    case acpi_new:  // both hold all that the older one has
+      collect.out().acpi_root_pointer = tag + 8;
+      return Done{};
     default:
       return Done{};
   }

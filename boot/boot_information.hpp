@@ -1,4 +1,5 @@
-// What the boot loader said, checked and copied into one value: command line, modules, memory map.
+// What the boot loader said, checked and copied into one value: command line, modules, memory map,
+// framebuffer, ACPI root pointer.
 // It reads multiboot 1 and multiboot 2 information (GNU multiboot specifications 0.6.96 and 2.0)
 // through a byte reader, so that it runs before paging on the machine and on bytes in a test. It
 // leaves what the words of the command line mean to options.hpp.
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include "monitor/address.hpp"
+#include "monitor/display/framebuffer.hpp"
 #include "monitor/result.hpp"
 
 namespace undercroft::boot {
@@ -41,7 +43,7 @@ inline constexpr std::uint32_t usable_memory = 1;
 
 struct BootInformation {
   static constexpr unsigned max_modules = 16;
-  static constexpr unsigned max_ranges = 64;
+  static constexpr unsigned max_ranges = 128;
 
   std::array<char, 8192> texts{};
   std::array<BootModule, max_modules> modules{};
@@ -51,6 +53,10 @@ struct BootInformation {
   // here.
   TextReference command_line{};
   unsigned multiboot_version = 0;
+  // One of direct colours, if the loader has set one up and the monitor can draw to it.
+  Framebuffer framebuffer{};
+  // Physical address of a copy of the ACPI root pointer; 0 if the loader gives none.
+  std::uint32_t acpi_root_pointer = 0;
 
   std::string_view text(TextReference reference) const {
     return {texts.data() + reference.start, reference.length};

@@ -54,7 +54,7 @@ extern "C" [[noreturn]] void start(std::uint32_t magic, std::uint32_t address) {
   x86::Machine& machine = x86::machine();
   const auto read = read_boot_information(UnpagedReader(), magic, address, information);
   machine.build_window();
-  machine.initialise();
+  machine.initialise(information.framebuffer);
 
   print(machine, "Undercroft\n");
   if (!read.ok()) refuse(machine, "boot information", read.error());

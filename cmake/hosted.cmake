@@ -25,7 +25,7 @@ function(undercroft_test name)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
 endfunction()
 
-foreach(folder root memory segment instruction translate devices inspect guest_loader boot)
+foreach(folder root memory segment instruction translate devices inspect guest_loader boot display)
   if(folder STREQUAL root)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*_test.cpp)
   else()

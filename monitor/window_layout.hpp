@@ -17,8 +17,9 @@ inline constexpr std::uint32_t ldt = 0x120000;          // 64 KB, the view's ima
 inline constexpr std::uint32_t cpu_page = 0x130000;     // virtual CPU page; user, kernel view only
 inline constexpr std::uint32_t screen = 0x131000;       // VGA text page, supervisor
 inline constexpr std::uint32_t native_code = 0x132000;  // a page, as jump_table
-inline constexpr std::uint32_t jump_table = 0x140000;   // 256 KB, user, read-only, kernel view only
-inline constexpr std::uint32_t cache = 0x180000;        // translation cache, as jump_table
+inline constexpr std::uint32_t pixels = 0x133000;  // 2 pages of the host's framebuffer, supervisor
+inline constexpr std::uint32_t jump_table = 0x140000;  // 256 KB, user, read-only, kernel view only
+inline constexpr std::uint32_t cache = 0x180000;       // translation cache, as jump_table
 inline constexpr std::uint32_t cache_end = 0x380000;
 inline constexpr std::uint32_t mapping_slots = 0x380000;  // 128 pages, supervisor
 

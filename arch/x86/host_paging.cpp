@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t present = 0x001;
 constexpr std::uint32_t writable = 0x002;
 constexpr std::uint32_t user = 0x004;
+constexpr std::uint32_t write_combining = 0x008;  // PWT; see Machine::initialise_processor
 constexpr std::uint32_t cache_disable = 0x010;
 constexpr std::uint32_t touched = 0x060;
 constexpr std::uint32_t supervisor_read = present | touched;
@@ -125,6 +126,17 @@ void HostPaging::point(unsigned slot, HostPhysical frame) {
     table.entries[offset / page_size] = frame.page().value() | supervisor_write;
   }
   invalidate_offset(offset);
+}
+
+void HostPaging::point_pixels(HostPhysical frame) {
+  for (unsigned page = 0; page < 2; ++page) {
+    const std::uint32_t offset = window::pixels + page * page_size;
+    for (PageTable& table : window_tables) {
+      table.entries[offset / page_size] =
+          (frame + page * page_size).value() | supervisor_write | write_combining;
+    }
+    invalidate_offset(offset);
+  }
 }
 
 }  // namespace undercroft::x86

@@ -27,6 +27,8 @@ class HostPaging final : public SlotPort {
   void unmap_window(HostLinear base);
 
   void point(unsigned slot, HostPhysical frame) override;
+  // Shows `frame` and the one behind it at window::pixels, for writing only.
+  void point_pixels(HostPhysical frame);
 
   static constexpr HostLinear default_base{0xff000000};
 

@@ -22,9 +22,15 @@ constexpr std::uint32_t guest_cr0_bits =
 constexpr std::uint32_t leaf1_edx_tsc = 1u << 4;
 constexpr std::uint32_t leaf1_edx_sep = 1u << 11;
 constexpr std::uint32_t leaf1_edx_pge = 1u << 13;
+constexpr std::uint32_t leaf1_edx_pat = 1u << 16;
 constexpr std::uint32_t leaf1_edx_fxsr = 1u << 24;
 constexpr std::uint32_t leaf1_edx_sse = 1u << 25;
 constexpr std::uint32_t leaf7_ecx_umip = 1u << 2;
+
+// The memory type of PWT alone is write-combining here, instead of write-through; the others are as
+// at reset (SDM volume 3, 12.12.4).
+constexpr std::uint32_t msr_pat = 0x277;
+constexpr std::uint32_t pat_low = 0x00070106, pat_high = 0x00070406;
 
 // CPUID that faults above ring 0 (SDM volume 3, 17.19 "CPUID faulting"; volume 4, table 2-2).
 constexpr std::uint32_t msr_platform_info = 0xce;
@@ -41,12 +47,16 @@ void Machine::build_window() {
   tables_.build(paging_.monitor_root());
 }
 
-void Machine::initialise() {
+void Machine::initialise(const Framebuffer& framebuffer) {
   paging_.enable();
   tables_.load(base_);
   load_root(paging_.monitor_root());
   serial_.initialise();
-  screen_.initialise();
+  if (framebuffer.present()) {
+    framebuffer_screen_.initialise(framebuffer);
+  } else {
+    screen_.initialise();
+  }
   set_panic_console(*this);
   initialise_processor();
   // In this order: what the firmware's timer has left pending is forgotten with the ICW1.
@@ -73,6 +83,7 @@ void Machine::initialise_processor() {
   if (read_msr_or_zero(msr_platform_info) & platform_info_cpuid_faulting) {
     write_msr(msr_misc_features_enables, enable_cpuid_faulting, 0);
   }
+  if (features.edx & leaf1_edx_pat) write_msr(msr_pat, pat_low, pat_high);
   // SYSENTER raises #GP(0) while the selector is null (SDM volume 2, SYSENTER).
   if (features.edx & leaf1_edx_sep) write_msr(msr_sysenter_cs, 0, 0);
 }
@@ -139,6 +150,7 @@ bool Machine::poll_interrupts() {
 
 void Machine::write(std::string_view text) {
   serial_.write(text);
+  if (framebuffer_screen_.active()) return framebuffer_screen_.write(text);
   screen_.write(text);
 }
 

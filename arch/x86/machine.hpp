@@ -2,6 +2,7 @@
 // everything else that is hardware. There is one.
 #pragma once
 
+#include "framebuffer_screen.hpp"
 #include "host_interrupts.hpp"
 #include "host_paging.hpp"
 #include "host_tables.hpp"
@@ -19,7 +20,8 @@ class Machine final : public Processor, public Console {
   // With paging off, from the boot code: builds the window.
   void build_window();
   // Moves into the window; then devices, clock and console. After this the machine is complete.
-  void initialise();
+  // Messages are shown on the framebuffer, if there is one, else as VGA text.
+  void initialise(const Framebuffer&);
 
   void enter(GuestContext&) override;
   void load_root(HostPhysical root) override;
@@ -59,6 +61,7 @@ class Machine final : public Processor, public Console {
   Serial serial_;
   Keyboard keyboard_;
   Screen screen_;
+  FramebufferScreen framebuffer_screen_{paging_};
   HostLinear base_ = HostPaging::default_base;
   std::uint32_t cr0_ = 0, cr4_ = 0;  // what the registers hold
   std::uint32_t interrupts_handled_ = 0;

@@ -89,7 +89,8 @@ def test_hosted_menu_entry():
     assert image.hosted_entry("mem=64M", guest).split("\n") == [
         "  multiboot2 /boot/undercroft.elf mem=64M",
         "  module2 --nounzip /boot/kernel a=1 b",
-        "  module2 --nounzip /boot/module0 x y", ""]
+        "  module2 --nounzip /boot/module0 x y", *image.TEXT_ON_BIOS.split("\n")]
+    assert "gfxpayload=text" not in image.hosted_entry("", guest, "1024x768x32")
 
 
 def test_commas_are_doubled_for_qemu():

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import screen_text
 import transcripts
 from conftest import CROFT
 from test_guests import FOLDER, PASSED, bare
@@ -27,11 +28,16 @@ def show(croft, *words):
     return text.split()
 
 
-def boots(croft, image, firmware, medium):
-    """Boots hello from `image` on the medium; its transcript is the bare machine's."""
+def command(croft, image, firmware, medium):
     words = show(croft, "--kernel", str(FOLDER / "hello.elf"), "--firmware", firmware)
     at = words.index("-cdrom")
     words[at:at + 2] = [word.replace("IMAGE", str(image)) for word in medium]
+    return words
+
+
+def boots(croft, image, firmware, medium):
+    """Boots hello from `image` on the medium; its transcript is the bare machine's."""
+    words = command(croft, image, firmware, medium)
     result = subprocess.run(words, capture_output=True, text=True, timeout=240, errors="replace",
                             stdin=subprocess.DEVNULL, check=False)
     text = result.stdout
@@ -54,6 +60,33 @@ STICK = ["-device", "qemu-xhci", "-drive", "if=none,id=stick,format=raw,snapshot
     pytest.param("uefi64", CD, id="uefi64-cd", marks=pytest.mark.long)])
 def test_one_image_boots_by_every_firmware(croft, hello_image, firmware, medium):
     boots(croft, hello_image, firmware, medium)
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("words, size", [
+    (["--framebuffer", "1024x768x32"], None),
+    (["--framebuffer", "800x600x16"], None),
+    pytest.param(["--firmware", "uefi32"], None, marks=pytest.mark.long),
+    pytest.param(["--firmware", "uefi64"], "xres=1280,yres=1024", marks=pytest.mark.long)])
+def test_messages_are_readable_without_text_mode(croft, tmp_path, words, size):
+    (tmp_path / "kernel").write_text("no kernel")
+    line = show(croft, "--kernel", str(tmp_path / "kernel"), *words)
+    at = line.index("-device")  # without isa-debug-exit the screen stays
+    del line[at:at + 2]
+    at = line.index("-mon")
+    line[at:at + 2] = ["-monitor", f"unix:{tmp_path}/qemu,server,nowait"]
+    line += ["-vga", "none", "-device", f"VGA,edid=on,{size}"] if size else []
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+        try:
+            for output in machine.stdout:
+                if b"undercroft: guest:" in output:
+                    break
+            shown = screen_text.text_of(screen_text.dump(tmp_path / "qemu", tmp_path / "screen"))
+        finally:
+            machine.kill()
+    text = "\n".join(shown)
+    assert any(line.startswith("memory 0x") for line in shown), text
+    assert any(line.startswith("undercroft: guest: ") for line in shown), text
 
 
 @pytest.mark.hosted

@@ -82,6 +82,9 @@ def _guest_options(parser):
     group.add_argument("--monitor", default="", metavar="OPTIONS",
                        help="options for Undercroft itself, such as 'engine=interpret' or "
                             "'machine=isa' (README.md lists them)")
+    group.add_argument("--framebuffer", metavar="MODE",
+                       help="a linear framebuffer, such as 1024x768x32, on a BIOS machine too, where "
+                            "there is text otherwise; guests that ask for one get it")
     group.add_argument("--bare", action="store_true",
                        help="without Undercroft: GRUB boots the guest itself")
 
@@ -218,7 +221,7 @@ def _bochs_setup(options, guest, memory, log):
     if options.boot == "kernel" or options.qemu or options.cpu:
         raise CroftError("--boot kernel, --cpu and --qemu are QEMU's")
     packages.require("bochs")
-    iso = image.cached(guest, options.bare, _monitor_options(options))
+    iso = image.cached(guest, options.bare, _monitor_options(options), mode=options.framebuffer)
     return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL)
 
 
@@ -230,7 +233,8 @@ def _qemu_setup(options, guest, memory, log):
     if options.boot == "kernel":
         boot = machine.boot_kernel(guest, options.bare, _monitor_options(options))
     else:
-        iso = image.cached(guest, options.bare, _monitor_options(options), platforms)
+        iso = image.cached(guest, options.bare, _monitor_options(options), platforms,
+                           options.framebuffer)
         boot = machine.boot_iso(iso)
     return machine.Setup(boot, memory, interactive=options.command is None, log=log,
                          extra=shlex.split(options.qemu), firmware=options.firmware,
@@ -258,7 +262,8 @@ def do_run(options):
 def do_iso(options):
     packages.require("iso")
     guest = _prepare(options)
-    image.write(guest, options.bare, _monitor_options(options), options.output)
+    image.write(guest, options.bare, _monitor_options(options), options.output,
+                options.framebuffer)
     progress.say(f"wrote {options.output} ({options.output.stat().st_size >> 20} MB)")
     return 0
 

@@ -30,6 +30,18 @@ if [ "$grub_platform" = efi ]; then
 fi
 """
 
+# `multiboot2` sets gfxpayload to what the kernel's header asks for, which is any framebuffer. UEFI has
+# nothing else; a BIOS has text.
+TEXT_ON_BIOS = """  if [ "$grub_platform" = pc ]; then
+    set gfxpayload=text
+  fi
+"""
+
+
+def _framebuffer(mode):
+    """Asks for a linear framebuffer of `mode`, such as 1024x768x32, whatever the firmware."""
+    return f"  insmod all_video\n  set gfxpayload={mode},auto\n"
+
 # grub-mkrescue takes all the platforms that it finds, unless it is told one.
 ANY_FIRMWARE = []
 BIOS_ONLY = ["--directory=/usr/lib/grub/i386-pc"]
@@ -48,17 +60,19 @@ def _line(*parts):
     return "  " + " ".join(quote(word) for word in words) + "\n"
 
 
-def hosted_entry(monitor_options, guest):
-    """The menu entry that boots `guest` under Undercroft."""
+def hosted_entry(monitor_options, guest, mode=None):
+    """The menu entry that boots `guest` under Undercroft, with a framebuffer of `mode` if given."""
     text = _line("multiboot2 /boot/undercroft.elf", monitor_options)
     text += _line("module2 --nounzip /boot/kernel", guest.command_line)
     for number, module in enumerate(guest.modules):
         text += _line(f"module2 --nounzip /boot/module{number}", module.arguments)
-    return text
+    return text + (_framebuffer(mode) if mode else TEXT_ON_BIOS)
 
 
-def bare_entry(guest):
+def bare_entry(guest, mode=None):
     """The menu entry that boots `guest` on the bare machine: the twin."""
+    if mode:
+        return bare_entry(guest) + _framebuffer(mode)
     if guest.form == "linux":
         text = _line("linux /boot/kernel", guest.command_line)
         if guest.modules:
@@ -89,15 +103,15 @@ def _stripped_monitor():
     return target
 
 
-def contents(guest, bare, monitor_options):
+def contents(guest, bare, monitor_options, mode=None):
     """The image as {path in it: file or text}."""
     files = {"boot/kernel": guest.kernel}
     for number, module in enumerate(guest.modules):
         files[f"boot/module{number}"] = module.file
     if bare:
-        entry = bare_entry(guest)
+        entry = bare_entry(guest, mode)
     else:
-        entry = hosted_entry(monitor_options, guest)
+        entry = hosted_entry(monitor_options, guest, mode)
         files["boot/undercroft.elf"] = _stripped_monitor()
     title = "bare guest" if bare else "Undercroft"
     files["boot/grub/grub.cfg"] = f"{HEADER}menuentry '{title}' {{\n{entry}}}\n"
@@ -129,15 +143,15 @@ def _write(files, target, platforms):
         partial.replace(target)
 
 
-def write(guest, bare, monitor_options, target):
+def write(guest, bare, monitor_options, target, mode=None):
     """Writes an image for any firmware to the file `target`."""
-    _write(contents(guest, bare, monitor_options), target, ANY_FIRMWARE)
+    _write(contents(guest, bare, monitor_options, mode), target, ANY_FIRMWARE)
 
 
-def cached(guest, bare, monitor_options, platforms=BIOS_ONLY):
+def cached(guest, bare, monitor_options, platforms=BIOS_ONLY, mode=None):
     """The image's path in the cache, where it is made if its parts have changed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    files = contents(guest, bare, monitor_options)
+    files = contents(guest, bare, monitor_options, mode)
     kind = "" if platforms == BIOS_ONLY else "-any"
     target = FOLDER / f"{_digest(files)}{kind}.iso"
     if not target.exists():

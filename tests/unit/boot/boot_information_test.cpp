@@ -130,6 +130,22 @@ TEST_F(Multiboot1, SizesStandInForAMissingMap) {
   EXPECT_EQ(result.information.module_count, 0u);
 }
 
+// Flag bit 12: the fields from offset 88 on.
+TEST_F(Multiboot1, FramebufferOfDirectColours) {
+  const std::uint64_t words[] = {0xfd000000, 1024 * 3, 1024, 768};
+  memory.put(info + 88, words[0], 8);
+  for (unsigned i = 1; i < 4; ++i) memory.put(info + 92 + 4 * i, words[i], 4);
+  memory.put(info + 108, 24, 1);
+  memory.put(info + 109, 1, 1);
+  memory.put(info + 110, 0x080008080810, 6);
+  EXPECT_FALSE(outcome().information.framebuffer.present());
+  memory.put(info, 0x104c, 4);
+  EXPECT_EQ(outcome().information.framebuffer,
+            (Framebuffer{0xfd000000, 3072, 1024, 768, 24, {16, 8}, {8, 8}, {0, 8}}));
+  memory.put(info + 109, 2, 1);  // EGA text
+  EXPECT_FALSE(outcome().information.framebuffer.present());
+}
+
 TEST_F(Multiboot1, MalformedIsRefused) {
   const auto refused = [this](auto change) {
     const Memory kept = memory;
@@ -231,6 +247,41 @@ TEST_F(Multiboot2, EntrySizeIsHonoured) {
   const Outcome result = outcome();
   ASSERT_EQ(result.information.memory_count, 2u);
   EXPECT_EQ(result.information.memory[1].base, 0x100000u);
+}
+
+TEST_F(Multiboot2, FramebufferAndAcpiRootPointer) {
+  const auto contents = [](std::uint64_t address, std::uint8_t type) {
+    std::vector<std::uint8_t> bytes;
+    append(bytes, address, 8);
+    for (const std::uint32_t word : {3200u, 800u, 600u}) append(bytes, word, 4);
+    append(bytes, 32, 1);
+    append(bytes, type, 1);
+    append(bytes, 0, 2);
+    for (const unsigned byte : {16u, 8u, 8u, 8u, 0u, 8u}) append(bytes, byte, 1);
+    return bytes;
+  };
+  const auto found = [&](std::uint64_t address, std::uint8_t type) {
+    end = info + 8;
+    tag(8, contents(address, type));
+    map_tag(24);
+    finish();
+    const Outcome result = outcome();
+    EXPECT_EQ(result.error, "");
+    return result.information.framebuffer;
+  };
+  EXPECT_EQ(found(0x80000000, 1),
+            (Framebuffer{0x80000000, 3200, 800, 600, 32, {16, 8}, {8, 8}, {0, 8}}));
+  EXPECT_FALSE(found(0x80000000, 0).present()) << "a palette";
+  EXPECT_FALSE(found(0x80000000, 2).present()) << "text";
+  EXPECT_FALSE(found(0x4000000000, 1).present()) << "above 4 GB";
+  for (const unsigned type : {14u, 15u}) {
+    end = info + 8;
+    map_tag(24);
+    const std::uint32_t place = end + 8;
+    tag(type, std::vector<std::uint8_t>(20, 1));
+    finish();
+    EXPECT_EQ(outcome().information.acpi_root_pointer, place);
+  }
 }
 
 TEST_F(Multiboot2, MalformedIsRefused) {

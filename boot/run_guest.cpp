@@ -248,6 +248,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   ConsoleDeviceLog log(machine, options.log != 0);
   const PcConfiguration configuration{ram_bytes, x86::read_host_calendar(), options.machine};
   auto& pc = pc_place.make(configuration, machine.timer(), serial, serial, log);
+  if (!pc.connect(disks)) refuse(machine, "undercroft.disk", "no place is left for another disk");
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
     refuse(machine, "mem", "not enough machine memory");

@@ -11,6 +11,7 @@
 #include "bus.hpp"
 #include "device_ports.hpp"
 #include "dma_controller.hpp"
+#include "ide_controller.hpp"
 #include "interrupt_controller.hpp"
 #include "keyboard_controller.hpp"
 #include "machine_kind.hpp"
@@ -44,6 +45,7 @@ struct PcState {
   DmaController dma{};
   Power power{};
   PciBus pci{};
+  IdeController ide{};
   std::uint16_t pci_lines = 0;     // the PCI functions' interrupt lines as they were shown last
   std::uint32_t missed_ticks = 0;  // to be given to the guest after the one that waits
   bool fpu_error = false;          // drives IRQ 13
@@ -57,6 +59,8 @@ class Pc final : private PortTarget {
 
   // The guest's memory, for devices that reach it by themselves. Until then nothing answers them.
   void connect(DmaMemory& memory) { dma_memory_ = &memory; }
+  // The disks, each put at a controller of its kind. False: one has no place left.
+  bool connect(DiskPort&);
 
   // Ports. size is 1, 2 or 4; what nothing answers reads as all ones.
   std::uint32_t port_read(std::uint16_t port, unsigned size);
@@ -118,6 +122,9 @@ class Pc final : private PortTarget {
   void update_pci_lines();
   const MemoryRange* memory_range(GuestPhysical) const;
   void set_irq(unsigned line, bool high);
+  std::optional<IdeController::ChannelPort> find_ide_port(std::uint16_t port, unsigned size) const;
+  IdeController::Reach ide_reach();
+  void update_ide_line(unsigned channel);
   void write_timer(unsigned offset, std::uint8_t value);
   void timer_ticked();
   void update_lines();
@@ -129,6 +136,7 @@ class Pc final : private PortTarget {
   CharacterSink& com1_;
   CharacterSink& debug_console_;
   DmaMemory* dma_memory_ = nullptr;
+  DiskPort* disks_ = nullptr;
   Bus bus_;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions

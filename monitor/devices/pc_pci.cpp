@@ -6,7 +6,8 @@
 namespace undercroft {
 namespace {
 
-constexpr unsigned reset_control = 1;       // port 0xcf9 among those of PCI configuration
+constexpr unsigned reset_control = 1;  // port 0xcf9 among those of PCI configuration
+constexpr unsigned irq_ide_first = 14, irq_ide_second = 15;
 constexpr unsigned configuration_data = 4;  // port 0xcfc
 
 }  // namespace
@@ -49,22 +50,73 @@ void Pc::pci_write(unsigned offset, std::uint32_t value, unsigned size) {
   }
 }
 
+bool Pc::connect(DiskPort& disks) {
+  disks_ = &disks;
+  bool all = true;
+  for (unsigned i = 0; i < disks.disk_count(); ++i) {
+    const DiskInformation information = disks.disk(i);
+    if (information.kind != DiskKind::virtio) all = state_.ide.attach(i, information) && all;
+  }
+  if (kind_ == MachineKind::pc && state_.ide.any_drive()) pci_chipset::add_ide(state_.pci);
+  return all;
+}
+
+// Without PCI the channels are always there, as on a PC/AT.
+std::optional<IdeController::ChannelPort> Pc::find_ide_port(std::uint16_t port,
+                                                            unsigned size) const {
+  if (!state_.ide.any_drive()) return std::nullopt;
+  const auto found = IdeController::find_port(port, size);
+  const bool answers = found && (kind_ != MachineKind::pc ||
+                                 pci_chipset::ide_channel_enabled(state_.pci, found->channel));
+  return answers ? found : std::nullopt;
+}
+
+IdeController::Reach Pc::ide_reach() {
+  return {*disks_, state_.pci.may_master(pci_chipset::ide) ? dma_memory_ : nullptr};
+}
+
+// An edge is new even if the line was up: the drive lets it down when it takes a command.
+void Pc::update_ide_line(unsigned channel) {
+  const unsigned line = channel == 0 ? irq_ide_first : irq_ide_second;
+  if (state_.ide.interrupt_rose(channel)) set_irq(line, false);
+  set_irq(line, state_.ide.interrupt_line(channel));
+}
+
 bool Pc::placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) {
+  if (const auto ide = find_ide_port(port, size)) {
+    value = state_.ide.read(*ide, size, ide_reach());
+    update_ide_line(ide->channel);
+    return true;
+  }
   const auto place = state_.pci.find_port(port, size);
   if (place) value = function_read(*place, size);
   return place.has_value();
 }
 
 bool Pc::placed_write(std::uint16_t port, std::uint32_t value, unsigned size) {
+  if (const auto ide = find_ide_port(port, size)) {
+    state_.ide.write(*ide, value, size, ide_reach());
+    update_ide_line(ide->channel);
+    return true;
+  }
   const auto place = state_.pci.find_port(port, size);
   if (place) function_write(*place, value, size);
   return place.has_value();
 }
 
 // By the function's place on the bus. The bridges have no ports.
-std::uint32_t Pc::function_read(const PciPort&, unsigned) { return ~0u; }
+std::uint32_t Pc::function_read(const PciPort& port, unsigned size) {
+  if (port.place == pci_chipset::ide) return state_.ide.read_bus_master(port.offset, size);
+  return ~0u;
+}
 
-void Pc::function_write(const PciPort&, std::uint32_t, unsigned) {}
+void Pc::function_write(const PciPort& port, std::uint32_t value, unsigned size) {
+  if (port.place != pci_chipset::ide) return;
+  state_.ide.write_bus_master(port.offset, value, size, ide_reach());
+  for (unsigned channel = 0; channel < IdeController::channel_count; ++channel) {
+    update_ide_line(channel);
+  }
+}
 
 void Pc::update_pci_lines() {
   const std::uint16_t lines = state_.pci.interrupt_lines();

@@ -22,6 +22,13 @@ constexpr PciRegister isa_bridge_registers[] = {
     {0x70, 0x80, 0},
 };
 
+// 82371SB 2.3: the timing registers of the two channels, whose highest bits switch the channels on.
+constexpr unsigned ide_timing = 0x40;
+constexpr PciRegister ide_registers[] = {
+    {ide_timing, 0x00, 0xff},     {ide_timing + 1, 0x80, 0xff}, {ide_timing + 2, 0x00, 0xff},
+    {ide_timing + 3, 0x80, 0xff}, {0x44, 0x00, 0xff},
+};
+
 }  // namespace
 
 // The bridges have their I/O, memory and mastering switched on for good.
@@ -42,6 +49,24 @@ void add_bridges(PciBus& bus) {
            .command = 0x0007,
            .command_writable = 0x0108,
            .registers = isa_bridge_registers});
+}
+
+void add_ide(PciBus& bus) {
+  bus.add({.place = ide,
+           .vendor = 0x8086,
+           .device = 0x7010,
+           .class_code = 0x010180,
+           .command_writable = 0x0005,
+           .io_bar = 4,
+           .io_size = 16,
+           .io_address = bus_master_ports,
+           .registers = ide_registers});
+}
+
+bool ide_channel_enabled(const PciBus& bus, unsigned channel) {
+  const bool io = (bus.configuration_byte(ide, 4) & 1) != 0;
+  const bool decodes = (bus.configuration_byte(ide, ide_timing + 1 + 2 * channel) & 0x80) != 0;
+  return io && decodes;
 }
 
 }  // namespace undercroft::pci_chipset

@@ -12,6 +12,8 @@ namespace undercroft::pci_chipset {
 
 inline constexpr PciPlace host_bridge = pci_place(0);
 inline constexpr PciPlace isa_bridge = pci_place(1);
+inline constexpr PciPlace ide = pci_place(1, 1);
+inline constexpr std::uint16_t bus_master_ports = 0xc000;  // where firmware puts them, 16 of them
 
 // INTA of device n is wired to line n - 1 of the bus, modulo 4.
 constexpr unsigned bus_line(PciPlace place) { return ((place >> 3) + 3u) & 3; }
@@ -28,7 +30,10 @@ inline constexpr std::uint16_t routable_lines = 0xdef8;
 // And those which firmware makes level-triggered for it.
 inline constexpr std::uint16_t level_lines = 1u << 10 | 1u << 11;
 
-// The two bridges.
+// The two bridges; the IDE function, whose channels stand at the ports of a PC/AT.
 void add_bridges(PciBus&);
+void add_ide(PciBus&);
+// Whether the IDE function answers at its channel's ports, 0 or 1.
+bool ide_channel_enabled(const PciBus&, unsigned channel);
 
 }  // namespace undercroft::pci_chipset

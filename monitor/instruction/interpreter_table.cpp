@@ -129,7 +129,8 @@ Guarded<Done> store_table(Execution& x, const TableRegister& table) {
   TRY(check_user_mode_prevention(x));
   const Segment segment = x.instruction.segment;
   const std::uint32_t offset = x.memory_offset();
-  const GuestLinear address = TRY(x.linear(segment, offset, 6, Access::write, 1));
+  const GuestLinear address = TRY(x.linear(segment, offset, 6, Access::write, 2));
+  TRY(x.linear(segment, x.memory_offset(2), 4, Access::write));
   TRY(x.memory.probe_write(address, 6, x.privilege()));
   TRY(x.store(segment, offset, table.limit, 2));
   return x.store(segment, x.memory_offset(2), table.base.value(), 4);

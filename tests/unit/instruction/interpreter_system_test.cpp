@@ -172,6 +172,26 @@ TEST(InterpreterSystem, SgdtWritesAllOrNothing) {
   EXPECT_EQ(machine.memory.get32(0x6ffc), 0u);
 }
 
+TEST(InterpreterSystem, SgdtChecksTheAlignmentOfBothPartsBeforeItWrites) {
+  for (std::uint32_t offset = 0; offset < 4; ++offset) {
+    Machine machine;
+    machine.vcpu.cpl = 3;
+    machine.vcpu.cr0 |= cr0::alignment_mask;
+    machine.vcpu.eflags |= eflags::alignment_check;
+    machine.vcpu.gdtr = {GuestLinear(0xaabbccdd), 0x1234};
+    machine.memory.page(0x6000).user = true;
+    machine[Register::ebx] = 0x6100 + offset;
+    const StepOutcome outcome = machine.run({0x0f, 0x01, 0x03});
+    if (offset == 2) {  // limit on an even address, base on a multiple of 4
+      ASSERT_TRUE(retired(outcome));
+      EXPECT_EQ(machine.memory.get16(0x6102), 0x1234u);
+    } else {
+      EXPECT_EQ(fault(outcome), Exception::with_code(Vector::alignment_check, 0));
+      EXPECT_EQ(machine.memory.get32(0x6100), 0u);
+    }
+  }
+}
+
 TEST(InterpreterSystem, Msrs) {
   Machine machine;
   machine[Register::ecx] = 0x1b;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "arch/x86/host_calendar.hpp"
+#include "arch/x86/host_entropy.hpp"
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
@@ -91,6 +92,7 @@ constinit Place<MappingSlots> slots_place;
 constinit Place<FramePool> pool_place;
 constinit Place<DiskStore> disks_place;
 constinit Place<Pc> pc_place;
+constinit Place<x86::HostEntropy> entropy_place;
 constinit Place<Vm> vm_place;
 constinit Place<Monitor> monitor_place;
 constinit Place<FrameCheck> check_place;
@@ -127,7 +129,7 @@ struct GuestModules {
 
 // Boot modules that are disks go into the store, and their frames stay with it.
 GuestModules separate_disks(Console& out, const BootInformation& information, DiskStore& disks,
-                            FramePool& pool) {
+                            FramePool& pool, MachineKind kind) {
   GuestModules own;
   DiskPlaces places;
   for (unsigned i = 0; i < information.module_count; ++i) {
@@ -137,6 +139,9 @@ GuestModules separate_disks(Console& out, const BootInformation& information, Di
     if (!disk.value().is_disk) {
       own.modules[own.count++] = &module;
       continue;
+    }
+    if (kind != MachineKind::pc && disk.value().kind == DiskKind::virtio) {
+      refuse(out, "boot module", "a disk of kind virtio needs machine=pc");
     }
     const auto place = places.take(disk.value().kind);
     if (!place) refuse(out, "boot module", place.error());
@@ -241,13 +246,14 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   auto& pool = pool_place.make(slots);
   fill_pool(machine, pool, information);
   auto& disks = disks_place.make(slots);
-  const GuestModules own = separate_disks(machine, information, disks, pool);
+  const GuestModules own = separate_disks(machine, information, disks, pool, options.machine);
   const std::uint64_t ram_bytes = guest_memory_size(machine, pool, options);
 
   SerialSink serial(machine.serial());
   ConsoleDeviceLog log(machine, options.log != 0);
   const PcConfiguration configuration{ram_bytes, x86::read_host_calendar(), options.machine};
   auto& pc = pc_place.make(configuration, machine.timer(), serial, serial, log);
+  pc.connect(entropy_place.make());
   if (!pc.connect(disks)) refuse(machine, "undercroft.disk", "no place is left for another disk");
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {

@@ -41,6 +41,12 @@ function port_out_32
 function read_time_stamp
   rdtsc
   ret
+function read_random
+  rdrand %eax
+  jc 1f
+  xor %eax, %eax
+1:
+  ret
 function read_cpuid
   push %ebx
   push %edi

@@ -15,6 +15,7 @@ void port_out_16(std::uint16_t port, std::uint16_t value);
 void port_out_32(std::uint16_t port, std::uint32_t value);
 
 std::uint64_t read_time_stamp();
+std::uint32_t read_random();  // RDRAND, if CPUID has it; 0 if it has no number at the moment
 // result: eax, ebx, ecx, edx.
 void read_cpuid(std::uint32_t leaf, std::uint32_t subleaf, std::uint32_t* result);
 std::uint64_t read_msr(std::uint32_t index);

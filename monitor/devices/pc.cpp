@@ -190,7 +190,8 @@ void Pc::update_deadlines() {
 }
 
 std::uint64_t Pc::next_deadline() const {
-  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline()});
+  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline(),
+                   state_.virtio.next_deadline()});
 }
 
 void Pc::advance(std::uint64_t now) {
@@ -199,6 +200,7 @@ void Pc::advance(std::uint64_t now) {
   timer_ticked();
   state_.clock.advance(now_);
   state_.serial.advance(now_);
+  state_.virtio.advance(state_.pci, surroundings());
   update_deadlines();
   update_lines();
 }
@@ -214,11 +216,15 @@ std::uint8_t Pc::acknowledge_interrupt() {
   return vector;
 }
 
-bool Pc::can_take_serial_input() const { return state_.serial.can_receive(); }
+bool Pc::can_take_serial_input() { return console_takes_input() || state_.serial.can_receive(); }
 
 void Pc::serial_input(std::uint8_t byte) {
   advance(time_.now());
-  state_.serial.receive(byte, now_);
+  if (console_takes_input()) {
+    state_.virtio.receive(state_.pci, byte, *dma_memory_);
+  } else {
+    state_.serial.receive(byte, now_);
+  }
   update_lines();
 }
 

@@ -22,6 +22,7 @@
 #include "serial.hpp"
 #include "timer.hpp"
 #include "vga.hpp"
+#include "virtio_functions.hpp"
 
 namespace undercroft {
 
@@ -46,6 +47,7 @@ struct PcState {
   Power power{};
   PciBus pci{};
   IdeController ide{};
+  VirtioFunctions virtio{};
   std::uint16_t pci_lines = 0;     // the PCI functions' interrupt lines as they were shown last
   std::uint32_t missed_ticks = 0;  // to be given to the guest after the one that waits
   bool fpu_error = false;          // drives IRQ 13
@@ -61,6 +63,8 @@ class Pc final : private PortTarget {
   void connect(DmaMemory& memory) { dma_memory_ = &memory; }
   // The disks, each put at a controller of its kind. False: one has no place left.
   bool connect(DiskPort&);
+  // What the entropy device gives comes from there. Without it, it gives nothing.
+  void connect(EntropySource& source) { entropy_ = &source; }
 
   // Ports. size is 1, 2 or 4; what nothing answers reads as all ones.
   std::uint32_t port_read(std::uint16_t port, unsigned size);
@@ -86,7 +90,9 @@ class Pc final : private PortTarget {
   void advance(std::uint64_t now);
 
   // Host input. A byte is to be given only if the device can take it, else it is lost as on a PC.
-  bool can_take_serial_input() const;
+  // What comes from the serial line is for COM1, or for the virtio console while that has a buffer
+  // for it and COM1's receive interrupt is disabled.
+  bool can_take_serial_input();
   void serial_input(std::uint8_t byte);
   bool can_take_keyboard_input() const;
   // Scan code set 1, as a host's controller translates: what the host reads from its port 0x60.
@@ -125,6 +131,8 @@ class Pc final : private PortTarget {
   std::optional<IdeController::ChannelPort> find_ide_port(std::uint16_t port, unsigned size) const;
   IdeController::Reach ide_reach();
   void update_ide_line(unsigned channel);
+  bool console_takes_input();
+  VirtioSurroundings surroundings() const { return {dma_memory_, disks_, entropy_, &com1_, now_}; }
   void write_timer(unsigned offset, std::uint8_t value);
   void timer_ticked();
   void update_lines();
@@ -137,6 +145,7 @@ class Pc final : private PortTarget {
   CharacterSink& debug_console_;
   DmaMemory* dma_memory_ = nullptr;
   DiskPort* disks_ = nullptr;
+  EntropySource* entropy_ = nullptr;
   Bus bus_;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions

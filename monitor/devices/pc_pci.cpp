@@ -14,6 +14,7 @@ constexpr unsigned configuration_data = 4;  // port 0xcfc
 
 void Pc::make_pci_bus() {
   pci_chipset::add_bridges(state_.pci);
+  VirtioFunctions::add_fixed(state_.pci);
   state_.interrupts.write_edge_level(1, pci_chipset::level_lines >> 8);
 }
 
@@ -57,8 +58,9 @@ bool Pc::connect(DiskPort& disks) {
     const DiskInformation information = disks.disk(i);
     if (information.kind != DiskKind::virtio) all = state_.ide.attach(i, information) && all;
   }
-  if (kind_ == MachineKind::pc && state_.ide.any_drive()) pci_chipset::add_ide(state_.pci);
-  return all;
+  if (kind_ != MachineKind::pc) return all;
+  if (state_.ide.any_drive()) pci_chipset::add_ide(state_.pci);
+  return state_.virtio.add_blocks(state_.pci, disks) && all;
 }
 
 // Without PCI the channels are always there, as on a PC/AT.
@@ -107,15 +109,26 @@ bool Pc::placed_write(std::uint16_t port, std::uint32_t value, unsigned size) {
 // By the function's place on the bus. The bridges have no ports.
 std::uint32_t Pc::function_read(const PciPort& port, unsigned size) {
   if (port.place == pci_chipset::ide) return state_.ide.read_bus_master(port.offset, size);
+  if (state_.virtio.has(port.place)) {
+    return state_.virtio.read(state_.pci, port, size, surroundings());
+  }
   return ~0u;
 }
 
 void Pc::function_write(const PciPort& port, std::uint32_t value, unsigned size) {
+  if (state_.virtio.has(port.place)) {
+    return state_.virtio.write(state_.pci, port, value, size, surroundings());
+  }
   if (port.place != pci_chipset::ide) return;
   state_.ide.write_bus_master(port.offset, value, size, ide_reach());
   for (unsigned channel = 0; channel < IdeController::channel_count; ++channel) {
     update_ide_line(channel);
   }
+}
+
+bool Pc::console_takes_input() {
+  return dma_memory_ != nullptr && !state_.serial.receive_interrupt_enabled() &&
+         state_.virtio.can_receive(*dma_memory_);
 }
 
 void Pc::update_pci_lines() {

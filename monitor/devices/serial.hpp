@@ -19,6 +19,7 @@ class Serial {
   // A character from the line. If there is no room it is lost and the overrun bit set.
   void receive(std::uint8_t byte, std::uint64_t now);
   bool can_receive() const { return received_ < capacity(); }
+  bool receive_interrupt_enabled() const { return (interrupt_enable_ & 1) != 0; }
 
   void advance(std::uint64_t now);  // the character timeout
   std::uint64_t next_deadline() const;

@@ -20,7 +20,8 @@ class VirtioBlock {
   static constexpr std::uint32_t most_request_bytes = most_segments * most_segment_bytes;
 
   // number: of the disk at the DiskPort.
-  explicit VirtioBlock(unsigned number = 0);
+  explicit VirtioBlock(unsigned number);
+  VirtioBlock() : VirtioBlock(0) {}
 
   // The I/O range. size is 1, 2 or 4.
   std::uint32_t read(unsigned offset, unsigned size, const DiskPort&);

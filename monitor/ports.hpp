@@ -18,8 +18,8 @@ class Clock {
   ~Clock() = default;
 };
 
-// Numbers that nobody foretells, as far as the machine has any: a processor's random numbers, the low
-// bits of a fast clock. Nothing is promised of a single one; EntropyPool mixes them.
+// Numbers that nobody foretells, as far as the machine has any: a processor's random numbers, the
+// low bits of a fast clock. Nothing is promised of a single one; EntropyPool mixes them.
 class EntropySource {
  public:
   virtual std::uint64_t sample() = 0;

@@ -8,6 +8,7 @@
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
+#include "arch/x86/vga_display.hpp"
 #include "disk_modules.hpp"
 #include "guest_firmware.hpp"
 #include "guest_loader/guest_loader.hpp"
@@ -211,7 +212,9 @@ std::span<const std::byte> read_only_image() {
   return {begin, x86::image_read_only_end};
 }
 
-[[noreturn]] void finish(Console& out, Monitor& monitor, const RunEnd& end) {
+// The guest's last screen stays if it has halted: there it says why.
+[[noreturn]] void finish(x86::Machine& out, Monitor& monitor, const RunEnd& end) {
+  if (end.kind != RunEnd::Kind::halted) out.screen().take_back();
   print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
   switch (end.kind) {
     case RunEnd::Kind::power_off:
@@ -259,6 +262,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {
     refuse(machine, "mem", "not enough machine memory");
   }
+  x86::VgaDisplay display(machine.screen(), slots);
+  display.copy_font(vm.video);
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
     refuse(machine, "machine", "its firmware does not fit into its ROM");
@@ -276,7 +281,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.watchdog,
       options.user == UserMode::translate};
   const Monitor::Foundation foundation{
-      machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine};
+      machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine, &display};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
   FrameCheck* const check =

@@ -1,5 +1,7 @@
 #include "monitor.hpp"
 
+#include <algorithm>
+
 #include "window_layout.hpp"
 
 namespace undercroft {
@@ -29,6 +31,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
       interpreter_(watched_memory_, *this),
       shadow_(f.vm.pool, f.vm.memory, f.processor, *this),
       cache_(f.window, f.window_image, f.vm.memory.slots()),
+      screen_(f.vm.pc, f.vm.video, f.display),
       native_code_(f.window, f.window_image, f.vm.memory.slots()),
       descriptors_(f.processor.gdt_image(View::user), f.processor.ldt_image(View::user)),
       table_writes_(*this),
@@ -44,6 +47,7 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
   shadow_.set_budget(vm_.pool.free_frames() / 12);
   shadow_.take_frames();
   vm_.withdrawal.set_unmapper(shadow_);
+  vm_.video.set_unmapper(shadow_);
   if (options.translate_user) {
     processor_.show_cache_to_user();
     cache_.hold_both_levels();
@@ -74,6 +78,7 @@ RunEnd Monitor::run(const Vcpu& start) {
         break;
     }
   }
+  screen_.finish();
   return *end_;
 }
 
@@ -108,10 +113,11 @@ bool Monitor::can_translate() const {
 
 // Brings the devices up to the present time and lets them speak, if anything may have happened.
 void Monitor::service() {
-  if (attention_) {
+  if (attention_ || screen_.waits()) {
     attention_ = false;
     const std::uint64_t now = clock_.now();
     vm_.pc.advance(now);
+    screen_.tend(now);
     take_host_input();
     watch_the_guest(now);
     const PcRequest request = vm_.pc.request();
@@ -143,7 +149,7 @@ void Monitor::tend_frames() {
 
 // For the devices' next deadline, unless it is armed for that already.
 void Monitor::arm_alarm(std::uint64_t now) {
-  const std::uint64_t deadline = vm_.pc.next_deadline();
+  const std::uint64_t deadline = std::min(vm_.pc.next_deadline(), screen_.deadline());
   if (deadline == alarm_) return;
   alarm_ = deadline;
   processor_.set_alarm(deadline > now ? deadline - now : 0);
@@ -183,7 +189,9 @@ void Monitor::wait_while_halted() {
     ++statistics_.idle;
     processor_.wait_for_interrupt();
     alarm_ = 0;
-    vm_.pc.advance(clock_.now());
+    const std::uint64_t awake = clock_.now();
+    vm_.pc.advance(awake);
+    screen_.tend(awake);
     take_host_input();
   }
   vcpu_.halted = false;

@@ -13,6 +13,7 @@
 #include "breakpoints.hpp"
 #include "cpu_model.hpp"
 #include "environment.hpp"
+#include "guest_screen.hpp"
 #include "inspect/statistics.hpp"
 #include "inspect/trace.hpp"
 #include "instruction/interpreter.hpp"
@@ -66,6 +67,7 @@ class Monitor final : private Environment,
     const std::byte* window;     // where window offsets are readable
     HostPhysical window_image;   // machine address of window offset 0
     Console* console = nullptr;  // where commands are answered
+    GuestDisplay* display = nullptr;
   };
 
   Monitor(const Foundation&, const MonitorOptions&);
@@ -244,6 +246,7 @@ class Monitor final : private Environment,
   Interpreter interpreter_;
   ShadowPaging shadow_;
   TranslationCache cache_;
+  GuestScreen screen_;
   ChurningFrames churning_;
   NativeCode native_code_;
   DescriptorShadow descriptors_;

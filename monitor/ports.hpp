@@ -2,10 +2,13 @@
 // the tests fake (design section 9). All time and all input reach a guest through them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "address.hpp"
+#include "devices/vga_registers.hpp"
 
 namespace undercroft {
 
@@ -35,6 +38,22 @@ class Console {
 
  protected:
   ~Console() = default;
+};
+
+// The host's display, as far as it can show what a guest's VGA shows. The first call makes the
+// screen the guest's.
+class GuestDisplay {
+ public:
+  // The mode, the colours and the cursor. Text begins at the display's start: the cursor counts
+  // from there, and one row follows another without a gap.
+  virtual void set_registers(const VgaRegisters&) = 0;
+  // Characters with their attributes, from the cell `first` on, counted row by row.
+  virtual void put_cells(unsigned first, std::span<const std::uint16_t>) = 0;
+  // A page of the video memory as VideoMemory has it: of fonts, or in a graphics mode of any plane.
+  virtual void put_page(std::uint32_t offset, std::span<const std::byte, page_size>) = 0;
+
+ protected:
+  ~GuestDisplay() = default;
 };
 
 // Input for the guest that has arrived from the host. False: there is none.

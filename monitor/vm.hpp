@@ -12,6 +12,7 @@
 #include "memory/guest_memory.hpp"
 #include "memory/mapping_slots.hpp"
 #include "memory/withdrawal.hpp"
+#include "video_frames.hpp"
 
 namespace undercroft {
 
@@ -50,8 +51,10 @@ class Vm {
         pc_memory(machine),
         withdrawal(slots, frames, table),
         memory(slots, table, pc_memory, withdrawal),
-        dma(memory) {
+        dma(memory),
+        video(slots, frames, table) {
     pc.connect(dma);
+    pc.set_video_memory(video);
   }
 
   // Lays out guest-physical memory as on a PC: RAM but for the 384 KB below 1 MB, where device
@@ -68,6 +71,7 @@ class Vm {
   Withdrawal withdrawal;
   GuestMemory memory;
   PcDma dma;
+  VideoFrames video;
 };
 
 }  // namespace undercroft

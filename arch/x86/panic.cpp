@@ -2,6 +2,7 @@
 
 #include "image_layout.hpp"
 #include "instructions.hpp"
+#include "machine.hpp"
 #include "machine_exit.hpp"
 #include "monitor/inspect/format.hpp"
 #include "symbols.hpp"
@@ -41,6 +42,7 @@ void print_back_trace(Console& out, std::uint32_t frame) {
 Console* begin(std::string_view message) {
   if (panicking || !report_console) exit_machine(ExitCode::panic);
   panicking = true;
+  machine().screen().take_back();
   print(*report_console, "\nundercroft: panic: {}\n", message);
   return report_console;
 }

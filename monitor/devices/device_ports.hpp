@@ -69,6 +69,24 @@ class DiskPort {
   ~DiskPort() = default;
 };
 
+// The 256 KB of a VGA's memory. Bytes of planes 0 and 1 stand there by turns, and in the second
+// half those of planes 2 and 3: so text, in planes 0 and 1, lies as the guest sees it in its
+// window.
+class VideoMemory {
+ public:
+  static constexpr std::uint32_t bytes = 0x40000;
+  virtual std::uint8_t read(std::uint32_t offset) = 0;  // below bytes
+  virtual void write(std::uint32_t offset, std::uint8_t value) = 0;
+
+ protected:
+  ~VideoMemory() = default;
+};
+
+// plane: 0 to 3; at: below 64 K.
+constexpr std::uint32_t video_memory_offset(unsigned plane, std::uint32_t at) {
+  return (plane >> 1) * (VideoMemory::bytes / 2) + at * 2 + (plane & 1);
+}
+
 // No deadline: nothing will happen by itself.
 inline constexpr std::uint64_t no_deadline = ~std::uint64_t{0};
 

@@ -17,7 +17,7 @@ constexpr unsigned irq_clock = 8;
 constexpr unsigned irq_fpu = 13;
 
 constexpr std::array memory_map{
-    MemoryRange{GuestPhysical(Vga::text_base), Vga::text_size, MemoryDevice::vga},
+    MemoryRange{GuestPhysical(Vga::memory_base), Vga::memory_size, MemoryDevice::vga},
 };
 
 }  // namespace
@@ -258,10 +258,9 @@ const MemoryRange* Pc::memory_range(GuestPhysical address) const {
 std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
   const MemoryRange* const range = memory_range(address);
   if (range == nullptr) return ~0u;
-  const std::uint32_t offset = address - range->first;
   switch (range->device) {
     case MemoryDevice::vga:
-      return state_.vga.read_memory(offset, size);
+      return read_video_memory(address.value(), size);
   }
   return ~0u;
 }
@@ -269,18 +268,28 @@ std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
 void Pc::memory_write(GuestPhysical address, std::uint32_t value, unsigned size) {
   const MemoryRange* const range = memory_range(address);
   if (range == nullptr) return;
-  const std::uint32_t offset = address - range->first;
   switch (range->device) {
     case MemoryDevice::vga:
-      return state_.vga.write_memory(offset, value, size);
+      return write_video_memory(address.value(), value, size);
   }
 }
 
-std::span<const std::uint8_t> Pc::text_memory() const { return state_.vga.text(); }
+std::uint32_t Pc::read_video_memory(std::uint32_t address, unsigned size) {
+  if (video_memory_ == nullptr) return ~0u;
+  std::uint32_t value = 0;
+  for (unsigned i = 0; i < size; ++i) {
+    value |= std::uint32_t{state_.vga.read_memory(address + i, *video_memory_)} << 8 * i;
+  }
+  return value;
+}
 
-std::uint16_t Pc::text_start() const { return state_.vga.text_start(); }
-
-std::uint16_t Pc::text_cursor() const { return state_.vga.text_cursor(); }
+void Pc::write_video_memory(std::uint32_t address, std::uint32_t value, unsigned size) {
+  if (video_memory_ == nullptr) return;
+  for (unsigned i = 0; i < size; ++i) {
+    const auto byte = static_cast<std::uint8_t>(value >> 8 * i);
+    state_.vga.write_memory(address + i, byte, *video_memory_);
+  }
+}
 
 void Pc::restore(const PcState& state) {
   state_ = state;

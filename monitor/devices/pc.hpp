@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "../address.hpp"
 #include "../ports.hpp"
@@ -106,10 +105,10 @@ class Pc final : private PortTarget {
   bool a20_enabled() const;
   bool nmi_enabled() const;  // bit 7 of port 0x70 masks NMI
 
-  // The 32 KB of text memory from 0xb8000, and what is shown of it.
-  std::span<const std::uint8_t> text_memory() const;
-  std::uint16_t text_start() const;   // in cells from 0xb8000
-  std::uint16_t text_cursor() const;  // in cells from 0xb8000; 0xffff if off
+  // The VGA's memory outlives the PC; without it none answers.
+  void set_video_memory(VideoMemory& memory) { video_memory_ = &memory; }
+  const Vga& vga() const { return state_.vga; }
+  Vga::Changes take_screen_changes() { return state_.vga.take_changes(); }
 
   const PcState& state() const { return state_; }
   void restore(const PcState&);
@@ -127,6 +126,8 @@ class Pc final : private PortTarget {
   void function_write(const PciPort&, std::uint32_t value, unsigned size);
   void update_pci_lines();
   const MemoryRange* memory_range(GuestPhysical) const;
+  std::uint32_t read_video_memory(std::uint32_t address, unsigned size);
+  void write_video_memory(std::uint32_t address, std::uint32_t value, unsigned size);
   void set_irq(unsigned line, bool high);
   std::optional<IdeController::ChannelPort> find_ide_port(std::uint16_t port, unsigned size) const;
   IdeController::Reach ide_reach();
@@ -146,6 +147,7 @@ class Pc final : private PortTarget {
   DmaMemory* dma_memory_ = nullptr;
   DiskPort* disks_ = nullptr;
   EntropySource* entropy_ = nullptr;
+  VideoMemory* video_memory_ = nullptr;
   Bus bus_;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions

@@ -25,34 +25,25 @@ constexpr std::uint64_t line_time = 31'777;  // ns
 constexpr std::uint64_t shown_line_time = 25'422;
 constexpr std::uint64_t lines = 449, shown_lines = 400, retrace_line = 412;
 
-// Mode 3 with a 9x16 font, as firmware sets it.
-constexpr std::array<std::uint8_t, 5> mode3_sequencer{0x03, 0x00, 0x03, 0x00, 0x02};
-constexpr std::array<std::uint8_t, 9> mode3_graphics{0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff};
-constexpr std::array<std::uint8_t, 25> mode3_crtc{
-    0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0x00,
-    0x00, 0x00, 0x00, 0x9c, 0x8e, 0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff};
-constexpr std::array<std::uint8_t, 21> mode3_attribute{0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14,
-                                                       0x07, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d,
-                                                       0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00};
+// Bits that the registers have; the CRT controller's have all eight.
+constexpr std::array<std::uint8_t, 5> sequencer_masks{0x03, 0x3d, 0x0f, 0x3f, 0x0e};
+constexpr std::array<std::uint8_t, 9> graphics_masks{0x0f, 0x0f, 0x0f, 0x1f, 0x03,
+                                                     0x7b, 0x0f, 0x0f, 0xff};
+constexpr std::array<std::uint8_t, 5> attribute_masks{0xef, 0xff, 0x3f, 0x0f, 0x0f};
 
 }  // namespace
 
-Vga::Vga() {
-  sequencer_.values = mode3_sequencer;
-  graphics_.values = mode3_graphics;
-  crtc_.values = mode3_crtc;
-  attribute_.values = mode3_attribute;
-  attribute_.index = attribute_palette_on;
-  for (unsigned i = 0; i < 64; ++i) {  // each of red, green, blue: two thirds and one third
-    for (unsigned component = 0; component < 3; ++component) {
-      const unsigned bright = i >> (2 - component) & 1, dim = i >> (5 - component) & 1;
-      palette_[i * 3 + component] = static_cast<std::uint8_t>(bright * 0x2a + dim * 0x15);
-    }
-  }
-  for (std::size_t i = 0; i < text_.size(); i += 2) {
-    text_[i] = ' ';
-    text_[i + 1] = 0x07;
-  }
+void Vga::set(std::uint8_t& place, unsigned value) {
+  const auto byte = static_cast<std::uint8_t>(value);
+  if (place == byte) return;
+  place = byte;
+  changes_.registers = true;
+}
+
+Vga::Changes Vga::take_changes() {
+  const Changes taken = changes_;
+  changes_ = {};
+  return taken;
 }
 
 // Blanking and retrace come from the time, so that a guest that waits for either finds it. Reading
@@ -68,52 +59,71 @@ std::uint8_t Vga::input_status_1(std::uint64_t now) {
 }
 
 std::uint8_t Vga::read_attribute(unsigned offset) const {
-  if (offset == attribute_port) return attribute_.index;
-  const unsigned index = attribute_.index & 0x1f;
-  return index < attribute_.values.size() ? attribute_.values[index] : std::uint8_t{0};
+  const unsigned shown = registers_.palette_shown ? attribute_palette_on : 0;
+  if (offset == attribute_port) return static_cast<std::uint8_t>(attribute_index_ | shown);
+  return value_of(registers_.attribute, attribute_index_);
 }
 
 // One port for index and data by turns. Bit 5 of the index shows the palette, and guards it.
 void Vga::write_attribute(std::uint8_t value) {
-  if (!attribute_expects_data_) {
-    attribute_.index = value & 0x3f;
-  } else {
-    const unsigned index = attribute_.index & 0x1f;
-    const bool guarded = index < 16 && (attribute_.index & attribute_palette_on) != 0;
-    if (!guarded && index < attribute_.values.size()) attribute_.values[index] = value;
+  const bool is_data = attribute_expects_data_;
+  attribute_expects_data_ = !is_data;
+  if (!is_data) {
+    attribute_index_ = value & 0x1f;
+    const bool shown = (value & attribute_palette_on) != 0;
+    changes_.registers |= shown != registers_.palette_shown;
+    registers_.palette_shown = shown;
+    return;
   }
-  attribute_expects_data_ = !attribute_expects_data_;
+  if (attribute_index_ < 16) {
+    if (!registers_.palette_shown) set(registers_.attribute[attribute_index_], value & 0x3f);
+  } else if (attribute_index_ < registers_.attribute.size()) {
+    set(registers_.attribute[attribute_index_], value & attribute_masks[attribute_index_ - 16]);
+  }
 }
 
 void Vga::write_crtc(std::uint8_t value) {
-  if ((crtc_.values[0x11] & crtc_protect) != 0 && crtc_.index < 8) {
-    if (crtc_.index != 7) return;
-    value = static_cast<std::uint8_t>((crtc_.values[7] & ~0x10) | (value & 0x10));
+  auto& crtc = registers_.crtc;
+  if (crtc_index_ >= crtc.size()) return;
+  if ((crtc[0x11] & crtc_protect) != 0 && crtc_index_ < 8) {
+    if (crtc_index_ != 7) return;
+    value = static_cast<std::uint8_t>((crtc[7] & ~0x10) | (value & 0x10));
   }
-  crtc_.write(value);
+  set(crtc[crtc_index_], value);
+}
+
+void Vga::write_sequencer(std::uint8_t value) {
+  if (sequencer_index_ >= registers_.sequencer.size()) return;
+  set(registers_.sequencer[sequencer_index_], value & sequencer_masks[sequencer_index_]);
+}
+
+void Vga::write_graphics(std::uint8_t value) {
+  if (graphics_index_ >= registers_.graphics.size()) return;
+  set(registers_.graphics[graphics_index_], value & graphics_masks[graphics_index_]);
 }
 
 std::uint8_t Vga::read_palette() {
-  const std::uint8_t value = palette_[palette_at_];
-  palette_at_ = static_cast<std::uint16_t>((palette_at_ + 1) % palette_.size());
+  const std::uint8_t value = registers_.palette[palette_at_];
+  palette_at_ = static_cast<std::uint16_t>((palette_at_ + 1) % registers_.palette.size());
   return value;
 }
 
 void Vga::write_palette(std::uint8_t value) {
-  palette_[palette_at_] = value & 0x3f;
-  palette_at_ = static_cast<std::uint16_t>((palette_at_ + 1) % palette_.size());
+  set(registers_.palette[palette_at_], value & 0x3f);
+  palette_at_ = static_cast<std::uint16_t>((palette_at_ + 1) % registers_.palette.size());
 }
 
 std::uint8_t Vga::read(unsigned offset, std::uint64_t now) {
-  const bool is_open = offset < attribute_port ? colour() : offset >= 0x20 && !colour();
+  const bool colour = registers_.colour();
+  const bool is_open = offset < attribute_port ? colour : offset >= 0x20 && !colour;
   if (is_open) return 0xff;
   switch (offset) {
     case mono_crtc_index:
     case crtc_index:
-      return crtc_.index;
+      return crtc_index_;
     case mono_crtc_data:
     case crtc_data:
-      return crtc_.read();
+      return value_of(registers_.crtc, crtc_index_);
     case mono_status:
     case colour_status:
       return input_status_1(now);
@@ -123,11 +133,11 @@ std::uint8_t Vga::read(unsigned offset, std::uint64_t now) {
     case miscellaneous_write:
       return 0x10;  // input status 0: a display is connected
     case sequencer_index:
-      return sequencer_.index;
+      return sequencer_index_;
     case sequencer_data:
-      return sequencer_.read();
+      return value_of(registers_.sequencer, sequencer_index_);
     case palette_mask:
-      return palette_mask_;
+      return registers_.palette_mask;
     case palette_read_index:
       return palette_reading_ ? 0x03 : 0x00;  // the DAC's state
     case palette_write_index:
@@ -135,46 +145,45 @@ std::uint8_t Vga::read(unsigned offset, std::uint64_t now) {
     case palette_data:
       return read_palette();
     case feature_read:
-      return feature_;
+      return registers_.feature;
     case miscellaneous_read:
-      return miscellaneous_;
+      return registers_.miscellaneous;
     case graphics_index:
-      return graphics_.index;
+      return graphics_index_;
     case graphics_data:
-      return graphics_.read();
+      return value_of(registers_.graphics, graphics_index_);
     default:
       return 0xff;
   }
 }
 
 void Vga::write(unsigned offset, std::uint8_t value) {
-  const bool is_open = offset < attribute_port ? colour() : offset >= 0x20 && !colour();
+  const bool colour = registers_.colour();
+  const bool is_open = offset < attribute_port ? colour : offset >= 0x20 && !colour;
   if (is_open) return;
   switch (offset) {
     case mono_crtc_index:
     case crtc_index:
-      crtc_.index = value & 0x3f;
+      crtc_index_ = value & 0x3f;
       return;
     case mono_crtc_data:
     case crtc_data:
       return write_crtc(value);
     case mono_status:
     case colour_status:
-      feature_ = value;
+      registers_.feature = value;
       return;
     case attribute_port:
       return write_attribute(value);
     case miscellaneous_write:
-      miscellaneous_ = value;
-      return;
+      return set(registers_.miscellaneous, value);
     case sequencer_index:
-      sequencer_.index = value & 0x07;
+      sequencer_index_ = value & 0x07;
       return;
     case sequencer_data:
-      return sequencer_.write(value);
+      return write_sequencer(value);
     case palette_mask:
-      palette_mask_ = value;
-      return;
+      return set(registers_.palette_mask, value);
     case palette_read_index:
     case palette_write_index:
       palette_reading_ = offset == palette_read_index;
@@ -183,37 +192,13 @@ void Vga::write(unsigned offset, std::uint8_t value) {
     case palette_data:
       return write_palette(value);
     case graphics_index:
-      graphics_.index = value & 0x0f;
+      graphics_index_ = value & 0x0f;
       return;
     case graphics_data:
-      return graphics_.write(value);
+      return write_graphics(value);
     default:
       return;
   }
-}
-
-std::uint32_t Vga::read_memory(std::uint32_t offset, unsigned size) const {
-  std::uint32_t value = 0;
-  for (unsigned i = 0; i < size; ++i) {
-    value |= std::uint32_t{text_[(offset + i) % text_size]} << 8 * i;
-  }
-  return value;
-}
-
-void Vga::write_memory(std::uint32_t offset, std::uint32_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i) {
-    text_[(offset + i) % text_size] = static_cast<std::uint8_t>(value >> 8 * i);
-  }
-}
-
-std::uint16_t Vga::crtc_pair(unsigned high) const {
-  return static_cast<std::uint16_t>(crtc_.values[high] << 8 | crtc_.values[high + 1]);
-}
-
-std::uint16_t Vga::text_start() const { return crtc_pair(0x0c); }
-
-std::uint16_t Vga::text_cursor() const {
-  return (crtc_.values[0x0a] & 0x20) != 0 ? cursor_off : crtc_pair(0x0e);
 }
 
 }  // namespace undercroft

@@ -13,15 +13,21 @@ enum class FrameKind : std::uint8_t {
   read_only_image,  // a machine frame whose writes are dropped (ROM)
   withdrawn,        // RAM whose machine frame was taken back; its contents are kept elsewhere
   not_yet_given,    // RAM never touched: zero, without a machine frame
+  device_memory,    // a device's memory: a machine frame that is never taken back
 };
-inline constexpr unsigned frame_kind_count = 6;
+inline constexpr unsigned frame_kind_count = 7;
 
 // Memory, whether or not a machine frame stands behind it now.
 constexpr bool is_memory(FrameKind kind) {
   return kind != FrameKind::absent && kind != FrameKind::device;
 }
 constexpr bool has_machine_frame(FrameKind kind) {
-  return kind == FrameKind::ram || kind == FrameKind::read_only_image;
+  return kind == FrameKind::ram || kind == FrameKind::read_only_image ||
+         kind == FrameKind::device_memory;
+}
+// Writes reach the machine frame.
+constexpr bool is_writable(FrameKind kind) {
+  return kind == FrameKind::ram || kind == FrameKind::device_memory;
 }
 
 enum class Watcher : std::uint8_t { page_table, descriptor_table, translated_code, debugger };

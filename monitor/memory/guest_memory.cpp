@@ -76,7 +76,7 @@ std::uint32_t GuestMemory::read_in_page(GuestPhysical address, unsigned size) {
 
 void GuestMemory::write_in_page(GuestPhysical address, std::uint32_t value, unsigned size) {
   const FrameEntry entry = restored_entry(address);
-  if (entry.kind == FrameKind::ram) {
+  if (is_writable(entry.kind)) {
     store_bytes(slots_.map(entry.frame).bytes() + address.page_offset(), value, size);
     tell(entry.watchers, address, size);
   } else if (entry.kind == FrameKind::device) {
@@ -121,7 +121,7 @@ void GuestMemory::write(GuestPhysical address, std::span<const std::byte> in) {
   while (!in.empty()) {
     const auto bytes = std::min<std::size_t>(in.size(), left_in_page(address));
     const FrameEntry entry = restored_entry(address);
-    if (entry.kind == FrameKind::ram) {
+    if (is_writable(entry.kind)) {
       std::memcpy(slots_.map(entry.frame).bytes() + address.page_offset(), in.data(), bytes);
       tell(entry.watchers, address, bytes);
     } else if (entry.kind == FrameKind::device) {
@@ -137,7 +137,7 @@ void GuestMemory::fill(GuestPhysical address, std::byte value, std::uint32_t byt
   while (bytes != 0) {
     const std::uint32_t part = std::min(bytes, left_in_page(address));
     const FrameEntry entry = restored_entry(address);
-    if (entry.kind == FrameKind::ram) {
+    if (is_writable(entry.kind)) {
       std::memset(slots_.map(entry.frame).bytes() + address.page_offset(),
                   std::to_integer<int>(value), part);
       tell(entry.watchers, address, part);
@@ -153,7 +153,7 @@ void GuestMemory::fill(GuestPhysical address, std::byte value, std::uint32_t byt
 std::optional<HostPhysical> GuestMemory::direct_frame(GuestPhysical page, bool write) {
   const FrameEntry entry = restored_entry(page);
   if (!has_machine_frame(entry.kind)) return std::nullopt;
-  if (write && (entry.kind != FrameKind::ram || entry.watchers.any() || dirty_hook_))
+  if (write && (!is_writable(entry.kind) || entry.watchers.any() || dirty_hook_))
     return std::nullopt;
   return entry.frame;
 }

@@ -103,8 +103,7 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   const bool directory_writable =
       walk.level == WalkLevel::no_tables || pae || any_write || walk.entries[0].entry.writable();
   const bool page_writable = any_write || (by_table ? walk.leaf().entry.writable() : walk.writable);
-  const bool may_write =
-      page_writable && dirty && !frame.watchers.any() && frame.kind == FrameKind::ram;
+  const bool may_write = page_writable && dirty && !frame.watchers.any() && is_writable(frame.kind);
 
   link(directory, linear.value() >> 22, child,
        base_rights | (directory_writable ? page_bit::writable : 0) |

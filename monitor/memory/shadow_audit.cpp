@@ -30,7 +30,7 @@ bool ShadowPaging::is_right(ShadowEntryId id, std::uint32_t value) {
   }
   const FrameEntry shown = memory_.table().entry(GuestPhysical::of_page(map_.list_of(id)));
   if (!has_machine_frame(shown.kind) || shown.frame != frame) return false;
-  return !(value & page_bit::writable) || (shown.kind == FrameKind::ram && !shown.watchers.any());
+  return !(value & page_bit::writable) || (is_writable(shown.kind) && !shown.watchers.any());
 }
 
 }  // namespace undercroft

@@ -7,7 +7,7 @@ import shlex
 import sys
 
 from . import (bochs, build, errors, execution, firmware, guests, hostile, image, lint, machine,
-               packages, paths, progress, suite)
+               packages, paths, progress, screenshot, suite)
 from .randomtest import command as randomtest
 from .errors import CroftError
 
@@ -34,6 +34,9 @@ examples:
   ./croft run --bare                              the same guest without Undercroft
   ./croft run --kernel my.elf --module 'data a=1' a multiboot or ELF kernel of your own
   ./croft run --machine bochs                     in Bochs, which checks what QEMU does not
+  ./croft run --append console=tty0 --screenshot screen.png --when 'Run /init'
+                                                  what the guest shows, as a picture
+  ./croft run grub-invaders --screenshot g.png --keys 'spc left left spc'
 
 exit status:
   0    the guest powered off (or QEMU was left); with --exec the command's own status
@@ -115,6 +118,20 @@ def _run_options(parser):
                        help="with --exec: the whole serial line, on standard error")
     group.add_argument("--log", type=pathlib.Path, metavar="FILE",
                        help="where the serial line is kept (default build/logs/run.log)")
+    group.add_argument("--screenshot", type=pathlib.Path, metavar="FILE.png",
+                       help="save the machine's screen and end: when it has been quiet for three "
+                            "seconds (a blinking cursor does not count) or after --timeout "
+                            "(default %d s)" % screenshot.PATIENCE)
+    group.add_argument("--when", metavar="TEXT",
+                       help="with --screenshot: wait until TEXT stands on the screen or on the "
+                            "serial line instead")
+    group.add_argument("--after", type=float, metavar="SECONDS",
+                       help="with --screenshot: wait so long (after TEXT, if --when is given)")
+    group.add_argument("--keys", default="", metavar="'KEY ...'",
+                       help="with --screenshot: then press these keys, one after another, wait for "
+                            "quiet again, and save then. A key is a name of QEMU's (ret, spc, esc, "
+                            "left, f1, a), several joined by - (ctrl-alt-delete, shift-a); another "
+                            "word is typed")
     group.add_argument("--qemu", default="", metavar="WORDS",
                        help="more words for QEMU, such as '-d int -D trace.log'")
     group.add_argument("--no-build", action="store_true", help="take build/undercroft.elf as it is")
@@ -241,8 +258,17 @@ def _qemu_setup(options, guest, memory, log):
                          cpu=options.cpu)
 
 
+def _check_screenshot(options):
+    if options.screenshot:
+        if options.machine == "bochs" or options.command is not None:
+            raise CroftError("--screenshot goes neither with --machine bochs nor with --exec")
+    elif options.keys or options.after is not None or options.when is not None:
+        raise CroftError("--keys, --after and --when go with --screenshot")
+
+
 def do_run(options):
     firmware.check(options.firmware, options.boot, options.machine)
+    _check_screenshot(options)
     guest = _prepare(options)
     memory = options.machine_memory
     if memory is None:
@@ -252,6 +278,9 @@ def do_run(options):
     if options.show:
         print(machine.describe(setup))
         return 0
+    if options.screenshot:
+        return screenshot.run(setup, screenshot.Plan(options.screenshot, options.keys, options.after,
+                                                     options.when, options.timeout))
     if options.command is not None:
         return machine.run_command(setup, options.timeout, options.verbose)
     place = "on the bare machine" if options.bare else "under Undercroft"

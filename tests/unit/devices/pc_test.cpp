@@ -334,25 +334,28 @@ TEST_F(PcTest, A20IsOnUnlessBothGatesAreOff) {
   EXPECT_TRUE(pc.a20_enabled());
 }
 
-TEST_F(PcTest, TextMemoryIsAtB8000) {
+TEST_F(PcTest, VideoMemoryIsAtA0000) {
   const auto claims = [this](std::uint32_t address) {
     return std::ranges::any_of(pc.memory_ranges(), [address](const MemoryRange& range) {
       return range.has(GuestPhysical(address));
     });
   };
-  EXPECT_FALSE(claims(0xb7fff));
-  EXPECT_TRUE(claims(0xb8000));
+  EXPECT_FALSE(claims(0x9ffff));
+  EXPECT_TRUE(claims(0xa0000));
   EXPECT_TRUE(claims(0xbffff));
   EXPECT_FALSE(claims(0xc0000));
   EXPECT_EQ(pc.memory_read(GuestPhysical(0xc0000), 4), 0xffffffffu);
+  EXPECT_EQ(pc.memory_read(GuestPhysical(0xb8002), 2), 0xffffffffu) << "no memory yet";
+  FakeVideoMemory memory;
+  pc.set_video_memory(memory);
   pc.memory_write(GuestPhysical(0xb8002), 0x0741, 2);
   EXPECT_EQ(pc.memory_read(GuestPhysical(0xb8002), 2), 0x0741u);
-  EXPECT_EQ(pc.text_memory()[2], 'A');
+  EXPECT_EQ(memory.bytes_[2], 'A');
   out(0x3d4, 0x0a0e, 2);  // index and data in one access
-  EXPECT_EQ(pc.text_cursor(), 0x0a00);
+  EXPECT_EQ(pc.vga().registers().cursor(), 0x0a00);
   out(0x3c2, 0x66);
   out(0x3b4, 0x0b0e, 2);  // the monochrome place
-  EXPECT_EQ(pc.text_cursor(), 0x0b00);
+  EXPECT_EQ(pc.vga().registers().cursor(), 0x0b00);
   EXPECT_NE(in(0x3ba), 0xffu);
 }
 

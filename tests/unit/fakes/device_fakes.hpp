@@ -1,5 +1,5 @@
 // Fakes of what the virtual devices reach: a clock that stands until it is moved, a line that keeps
-// what it is sent, a log that keeps what it is told.
+// what it is sent, a log that keeps what it is told, a graphics card's memory.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,13 @@ class RecordingLog final : public DeviceLog {
                       std::to_string(value));
   }
   std::vector<std::string> entries;
+};
+
+class FakeVideoMemory final : public VideoMemory {
+ public:
+  std::uint8_t read(std::uint32_t offset) override { return bytes_.at(offset); }
+  void write(std::uint32_t offset, std::uint8_t value) override { bytes_.at(offset) = value; }
+  std::vector<std::uint8_t> bytes_ = std::vector<std::uint8_t>(VideoMemory::bytes);
 };
 
 }  // namespace undercroft

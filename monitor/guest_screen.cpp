@@ -6,9 +6,15 @@ namespace undercroft {
 namespace {
 
 constexpr std::uint64_t all_pages = ~std::uint64_t{0};
+constexpr std::uint16_t blank = 0x0720;  // as the video memory is at the start
 constexpr std::uint64_t font_pages = all_pages << VideoFrames::pages / 2;  // planes 2 and 3
 
 }  // namespace
+
+GuestScreen::GuestScreen(Pc& pc, VideoFrames& frames, GuestDisplay* display)
+    : pc_(pc), frames_(frames), display_(display) {
+  cells_.fill(blank);
+}
 
 void GuestScreen::tend(std::uint64_t now) {
   if (waits()) note(pc_.take_screen_changes(), now);
@@ -80,8 +86,11 @@ bool GuestScreen::draw_text() {
   const unsigned columns = std::min(registers.columns(), most_columns);
   const unsigned rows = std::min(registers.rows(), most_rows);
   bool drawn = false;
-  for (unsigned row = 0; row < rows; ++row) drawn |= draw_row(row, columns);
-  cells_valid_ = true;
+  const bool owned = owns_screen_;
+  for (unsigned row = 0; row < rows && owned == owns_screen_; ++row) {
+    drawn |= draw_row(row, columns);
+  }
+  cells_valid_ |= owned;
   return drawn;
 }
 
@@ -91,7 +100,11 @@ bool GuestScreen::draw_row(unsigned row, unsigned columns) {
   frames_.read_cells(registers.start() + row * registers.pitch(), std::span(now).first(columns));
   std::uint16_t* const shown = cells_.data() + row * columns;
   unsigned first = 0, end = columns;
-  if (cells_valid_) {
+  if (!owns_screen_ && !std::equal(shown, shown + columns, now.begin())) {
+    take_screen();  // and all is drawn next time
+    return true;
+  }
+  if (cells_valid_ || !owns_screen_) {
     while (first < columns && now[first] == shown[first]) ++first;
     if (first == columns) return false;
     while (now[end - 1] == shown[end - 1]) --end;

@@ -21,8 +21,7 @@ class GuestScreen {
   static constexpr unsigned quiet_refreshes = 8;
 
   // Without a display nothing is shown, and there is no deadline.
-  GuestScreen(Pc& pc, VideoFrames& frames, GuestDisplay* display)
-      : pc_(pc), frames_(frames), display_(display) {}
+  GuestScreen(Pc&, VideoFrames&, GuestDisplay*);
 
   // The guest's next access to its VGA must come after this if changes were waiting.
   bool waits() const { return pc_.vga().changes().any(); }

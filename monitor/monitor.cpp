@@ -168,6 +168,8 @@ void Monitor::take_host_input() {
   while (vm_.pc.can_take_keyboard_input() && input_.read_keyboard(byte)) {
     vm_.pc.keyboard_input(byte);
   }
+  MouseMovement movement;
+  while (input_.read_mouse(movement)) vm_.pc.mouse_input(movement);
 }
 
 void Monitor::deliver_pending_interrupt() {

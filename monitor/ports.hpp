@@ -56,11 +56,22 @@ class GuestDisplay {
   ~GuestDisplay() = default;
 };
 
+// What a mouse has done since it was last asked: counts to the right and up, clicks of the wheel
+// towards the user, and which buttons are down (bit 0 left, 1 right, 2 middle).
+struct MouseMovement {
+  int right = 0, up = 0, wheel = 0;
+  std::uint8_t buttons = 0;
+};
+
 // Input for the guest that has arrived from the host. False: there is none.
 class HostInput {
  public:
   virtual bool read_serial(std::uint8_t& byte) = 0;
   virtual bool read_keyboard(std::uint8_t& scan_code) = 0;
+  virtual bool read_mouse(MouseMovement& movement) {
+    static_cast<void>(movement);
+    return false;
+  }
   // What somebody typed for the monitor, not for the guest.
   virtual bool read_command(std::uint8_t& letter) {
     static_cast<void>(letter);

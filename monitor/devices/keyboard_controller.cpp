@@ -5,6 +5,7 @@
 namespace undercroft {
 namespace {
 
+constexpr std::uint8_t status_auxiliary = 0x20;
 constexpr std::uint8_t status_unlocked = 0x10;
 constexpr std::uint8_t status_command = 0x08;
 constexpr std::uint8_t status_system = 0x04;
@@ -14,9 +15,11 @@ constexpr std::uint8_t byte_translate = 0x40;
 constexpr std::uint8_t byte_disable_auxiliary = 0x20;
 constexpr std::uint8_t byte_disable_keyboard = 0x10;
 constexpr std::uint8_t byte_system = 0x04;
+constexpr std::uint8_t byte_auxiliary_interrupt = 0x02;
 constexpr std::uint8_t byte_keyboard_interrupt = 0x01;
 
-constexpr std::uint8_t port_output_full = 0x10;  // output port: IRQ 1
+constexpr std::uint8_t port_auxiliary_full = 0x20;  // output port: IRQ 12
+constexpr std::uint8_t port_output_full = 0x10;     // IRQ 1
 constexpr std::uint8_t port_a20 = 0x02;
 constexpr std::uint8_t port_reset_inactive = 0x01;
 
@@ -44,19 +47,23 @@ enum Command : std::uint8_t {
 
 constexpr std::uint8_t self_test_passed = 0x55;
 constexpr std::uint8_t line_test_passed = 0x00;
-constexpr std::uint8_t data_line_stuck_low = 0x03;  // what the test of an absent port finds
-constexpr std::uint8_t input_port = 0xa0;           // not inhibited, colour display
+constexpr std::uint8_t input_port = 0xa0;  // not inhibited, colour display
 
 }  // namespace
 
 std::uint8_t KeyboardController::status() const {
   return static_cast<std::uint8_t>(status_unlocked | (last_was_command_ ? status_command : 0) |
                                    ((command_byte_ & byte_system) != 0 ? status_system : 0) |
-                                   (output_full_ ? status_output_full : 0));
+                                   (output_full_ ? status_output_full : 0) |
+                                   (output_full_ && output_auxiliary_ ? status_auxiliary : 0));
 }
 
 bool KeyboardController::interrupt_line() const {
-  return output_full_ && (command_byte_ & byte_keyboard_interrupt) != 0;
+  return output_full_ && !output_auxiliary_ && (command_byte_ & byte_keyboard_interrupt) != 0;
+}
+
+bool KeyboardController::auxiliary_interrupt_line() const {
+  return output_full_ && output_auxiliary_ && (command_byte_ & byte_auxiliary_interrupt) != 0;
 }
 
 std::uint8_t KeyboardController::read(unsigned offset) {
@@ -82,7 +89,12 @@ void KeyboardController::receive(std::uint8_t code) {
   fill_output();
 }
 
-// The keyboard's next byte moves into the output buffer as soon as that is empty.
+void KeyboardController::receive(const MouseMovement& movement) {
+  mouse_.move(movement);
+  fill_output();
+}
+
+// The next byte of the keyboard or the mouse moves into the output buffer as soon as that is empty.
 void KeyboardController::fill_output() {
   while (!output_full_ && (command_byte_ & byte_disable_keyboard) == 0 && keyboard_.has_output()) {
     const std::uint8_t byte = keyboard_.take_output();
@@ -91,8 +103,10 @@ void KeyboardController::fill_output() {
       release_seen_ = true;
       continue;
     }
-    output_ = translating ? translate(byte) : byte;
-    output_full_ = true;
+    reply(translating ? translate(byte) : byte);
+  }
+  if (!output_full_ && (command_byte_ & byte_disable_auxiliary) == 0 && mouse_.has_output()) {
+    reply(mouse_.take_output(), true);
   }
 }
 
@@ -103,9 +117,10 @@ std::uint8_t KeyboardController::translate(std::uint8_t byte) {
   return code | scan_codes::release_bit;
 }
 
-void KeyboardController::reply(std::uint8_t byte) {
+void KeyboardController::reply(std::uint8_t byte, bool auxiliary) {
   output_ = byte;
   output_full_ = true;
+  output_auxiliary_ = auxiliary;
 }
 
 void KeyboardController::command(std::uint8_t value) {
@@ -126,12 +141,11 @@ void KeyboardController::command(std::uint8_t value) {
     case enable_auxiliary:
       command_byte_ &= static_cast<std::uint8_t>(~byte_disable_auxiliary);
       return;
-    case test_auxiliary:
-      return reply(data_line_stuck_low);
     case self_test:
       command_byte_ |= byte_system;
       return reply(self_test_passed);
     case test_keyboard:
+    case test_auxiliary:
       return reply(line_test_passed);
     case disable_keyboard:
       command_byte_ |= byte_disable_keyboard;
@@ -142,7 +156,7 @@ void KeyboardController::command(std::uint8_t value) {
     case read_input_port:
       return reply(input_port);
     case read_output_port:
-      return reply(static_cast<std::uint8_t>(output_port_ | (output_full_ ? port_output_full : 0)));
+      return reply(read_output_lines());
     case a20_off:
       output_port_ &= static_cast<std::uint8_t>(~port_a20);
       return;
@@ -166,21 +180,27 @@ void KeyboardController::data(std::uint8_t value) {
       return;
     case write_output_port_command:
       return write_output_port(value);
-    // Without an auxiliary port its loopback comes out as the keyboard's: so drivers find it
-    // absent.
     case write_keyboard_output:
     case write_auxiliary_output:
-      return reply(value);
+      return reply(value, command == write_auxiliary_output);
     case write_auxiliary:
-      return;
-    default:  // to the keyboard, which a byte sent to it enables
+      command_byte_ &= static_cast<std::uint8_t>(~byte_disable_auxiliary);
+      return mouse_.command(value);
+    default:  // to the keyboard, which like the mouse is enabled by a byte sent to it
       command_byte_ &= static_cast<std::uint8_t>(~byte_disable_keyboard);
       keyboard_.command(value);
   }
 }
 
+std::uint8_t KeyboardController::read_output_lines() const {
+  const unsigned full = !output_full_       ? 0
+                        : output_auxiliary_ ? port_auxiliary_full
+                                            : port_output_full;
+  return static_cast<std::uint8_t>(output_port_ | full);
+}
+
 void KeyboardController::write_output_port(std::uint8_t value) {
-  output_port_ = value & static_cast<std::uint8_t>(~port_output_full);
+  output_port_ = value & static_cast<std::uint8_t>(~(port_output_full | port_auxiliary_full));
   if ((value & port_reset_inactive) == 0) reset_ = true;
 }
 

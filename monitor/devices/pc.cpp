@@ -14,6 +14,7 @@ constexpr unsigned irq_timer = 0;
 constexpr unsigned irq_keyboard = 1;
 constexpr unsigned irq_serial = 4;
 constexpr unsigned irq_clock = 8;
+constexpr unsigned irq_mouse = 12;
 constexpr unsigned irq_fpu = 13;
 
 constexpr std::array memory_map{
@@ -68,8 +69,9 @@ std::uint32_t Pc::device_read(std::uint8_t device, unsigned offset, unsigned siz
       return state_.timer.read_port_b(now_);
     case Device::keyboard_data: {
       const std::uint8_t value = state_.keyboard.read(0);
-      // Reading lowers the line for a moment even if the next byte is there already.
+      // Reading lowers the lines for a moment even if the next byte is there already.
       set_irq(irq_keyboard, false);
+      set_irq(irq_mouse, false);
       return value;
     }
     case Device::keyboard_command:
@@ -180,6 +182,7 @@ void Pc::update_lines() {
   set_irq(irq_keyboard, state_.keyboard.interrupt_line());
   set_irq(irq_serial, state_.serial.interrupt_line());
   set_irq(irq_clock, state_.clock.interrupt_line());
+  set_irq(irq_mouse, state_.keyboard.auxiliary_interrupt_line());
   set_irq(irq_fpu, state_.fpu_error);
   if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
 }
@@ -232,6 +235,11 @@ bool Pc::can_take_keyboard_input() const { return state_.keyboard.can_receive();
 
 void Pc::keyboard_input(std::uint8_t scan_code) {
   state_.keyboard.receive(scan_code);
+  update_lines();
+}
+
+void Pc::mouse_input(const MouseMovement& movement) {
+  state_.keyboard.receive(movement);
   update_lines();
 }
 

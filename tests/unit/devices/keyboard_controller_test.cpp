@@ -45,7 +45,7 @@ struct CommandRow {
 TEST_F(KeyboardControllerTest, CommandsReply) {
   for (const CommandRow& row :
        {CommandRow{0x20, {0x65}}, CommandRow{0xaa, {0x55}}, CommandRow{0xab, {0x00}},
-        CommandRow{0xa9, {0x03}}, CommandRow{0xc0, {0xa0}}, CommandRow{0xd0, {0x03}},
+        CommandRow{0xa9, {0x00}}, CommandRow{0xc0, {0xa0}}, CommandRow{0xd0, {0x03}},
         CommandRow{0xe0, {0x00}}, CommandRow{0xad, {}}, CommandRow{0xae, {}}, CommandRow{0xa7, {}},
         CommandRow{0xa8, {}}, CommandRow{0xff, {}}, CommandRow{0x01, {}}}) {
     controller = KeyboardController{};
@@ -85,14 +85,56 @@ TEST_F(KeyboardControllerTest, CommandByteReadsBackAndItsBitsFollowCommands) {
   EXPECT_EQ(command_byte(), 0x40);
 }
 
-TEST_F(KeyboardControllerTest, NoAuxiliaryDeviceIsFound) {
-  command(0xd3);  // the loopback of an auxiliary port would set status bit 5
+TEST_F(KeyboardControllerTest, LoopbacksComeFromTheirPorts) {
+  command(0xd3);
   data(0x5a);
+  EXPECT_EQ(status() & 0x21, 0x21);
+  EXPECT_EQ(drain(), Bytes{0x5a});
+  command(0xd2);
+  data(0xa5);
   EXPECT_EQ(status() & 0x21, 0x01);
-  drain();
+  EXPECT_EQ(drain(), Bytes{0xa5});
+}
+
+TEST_F(KeyboardControllerTest, TheMouseAnswersAtTheAuxiliaryPort) {
   command(0xd4);
   data(0xf2);
-  EXPECT_EQ(drain(), Bytes{});
+  EXPECT_EQ(status() & 0x21, 0x21);
+  EXPECT_EQ(command_byte() & 0x20, 0) << "a byte for it enables it";
+  drain();
+  command(0xa7);
+  command(0xd4);
+  data(0xff);
+  EXPECT_EQ(drain(), (Bytes{0xfa, 0xaa, 0x00}));
+}
+
+TEST_F(KeyboardControllerTest, TheAuxiliaryPortHasItsInterrupt) {
+  set_command_byte(0x41);
+  command(0xd4);
+  data(0xf4);
+  EXPECT_FALSE(controller.auxiliary_interrupt_line());
+  EXPECT_FALSE(controller.interrupt_line());
+  drain();
+  set_command_byte(0x43);
+  controller.receive(MouseMovement{5, 0, 0, 0});
+  EXPECT_TRUE(controller.auxiliary_interrupt_line());
+  EXPECT_FALSE(controller.interrupt_line());
+  command(0xd0);
+  EXPECT_EQ(drain(), (Bytes{0x23, 0x08, 0x05, 0x00})) << "the output port shows IRQ 12";
+  EXPECT_FALSE(controller.auxiliary_interrupt_line());
+}
+
+TEST_F(KeyboardControllerTest, ADisabledAuxiliaryPortKeepsPacketsForLater) {
+  command(0xd4);
+  data(0xf4);
+  drain();
+  command(0xa7);
+  controller.receive(MouseMovement{1, 2, 0, 1});
+  EXPECT_EQ(status() & 1, 0);
+  controller.receive(0x1e);
+  EXPECT_EQ(drain(), Bytes{0x1e});
+  command(0xa8);
+  EXPECT_EQ(drain(), (Bytes{0x09, 0x01, 0x02}));
 }
 
 struct KeyboardRow {

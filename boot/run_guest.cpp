@@ -263,7 +263,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     refuse(machine, "mem", "not enough machine memory");
   }
   x86::VgaDisplay display(machine.screen(), slots);
-  display.copy_font(vm.video);
+  if (machine.shows_text_mode()) display.copy_font(vm.video);
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
     refuse(machine, "machine", "its firmware does not fit into its ROM");
@@ -280,8 +280,10 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.guard == Guard::exact,
       options.watchdog,
       options.user == UserMode::translate};
-  const Monitor::Foundation foundation{
-      machine, machine.timer(), input, vm, nullptr, x86::physical_of_offset(0), &machine, &display};
+  const Monitor::Foundation foundation{machine,  machine.timer(),
+                                       input,    vm,
+                                       nullptr,  x86::physical_of_offset(0),
+                                       &machine, machine.shows_text_mode() ? &display : nullptr};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
   FrameCheck* const check =

@@ -50,6 +50,8 @@ class Machine final : public Processor, public Console {
   Serial& serial() { return serial_; }
   Keyboard& keyboard() { return keyboard_; }
   Screen& screen() { return screen_; }
+  // The screen is a VGA in text mode, and no framebuffer.
+  bool shows_text_mode() const { return !framebuffer_screen_.active(); }
 
  private:
   void initialise_processor();

@@ -59,6 +59,7 @@ boot_entry:
   push %eax                         /* ends a back trace */
   push %eax
   mov %esp, %ebp
+  call check_processor
   push %ebx
   push %esi
   call start

@@ -18,6 +18,10 @@ target_include_directories(image_objects PRIVATE ${CMAKE_SOURCE_DIR})
 target_compile_options(image_objects PRIVATE ${FREESTANDING_FLAGS}
   $<$<COMPILE_LANGUAGE:CXX>:${FREESTANDING_CXX_FLAGS} ${UNDERCROFT_WARNINGS}>)
 
+# It runs before it is known whether the processor is one of those that the rest is compiled for.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/boot/processor_check.cpp PROPERTIES
+                            COMPILE_OPTIONS "-march=i486")
+
 set(IMAGE_SCRIPT ${CMAKE_SOURCE_DIR}/linker.ld)
 set(SYMBOLS_SCRIPT ${CMAKE_SOURCE_DIR}/cmake/symbols.py)
 set(CHECK_SCRIPT ${CMAKE_SOURCE_DIR}/cmake/check_image.py)

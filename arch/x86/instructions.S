@@ -109,6 +109,23 @@ function write_cr4
   mov %eax, %cr4
   ret
 
+function can_toggle_flags
+  pushf
+  mov (%esp), %eax
+  mov %eax, %ecx
+  xor 8(%esp), %eax
+  push %eax
+  popf
+  pushf
+  pop %eax
+  popf
+  xor %ecx, %eax
+  and 4(%esp), %eax
+  cmp 4(%esp), %eax
+  sete %al
+  movzbl %al, %eax
+  ret
+
 function invalidate_offset
   mov 4(%esp), %eax
   invlpg (%eax)

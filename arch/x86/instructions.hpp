@@ -30,6 +30,9 @@ void write_cr0(std::uint32_t value);
 void write_cr3(std::uint32_t value);
 void write_cr4(std::uint32_t value);
 
+// Whether these bits of EFLAGS can be changed (SDM volume 1, 20.1): ID tells of CPUID.
+bool can_toggle_flags(std::uint32_t bits);
+
 // Drops the TLB entry of a window offset, and of any linear address.
 void invalidate_offset(std::uint32_t offset);
 void invalidate_linear(std::uint32_t address);

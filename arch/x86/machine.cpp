@@ -19,7 +19,6 @@ constexpr std::uint32_t guest_cr0_bits =
     cr0::task_switched | cr0::emulation | cr0::monitor_coprocessor | cr0::alignment_mask;
 
 // CPUID leaf 1 and 7 feature bits (SDM volume 2, CPUID).
-constexpr std::uint32_t leaf1_edx_tsc = 1u << 4;
 constexpr std::uint32_t leaf1_edx_sep = 1u << 11;
 constexpr std::uint32_t leaf1_edx_pge = 1u << 13;
 constexpr std::uint32_t leaf1_edx_pat = 1u << 16;
@@ -71,7 +70,6 @@ void Machine::initialise_processor() {
   write_cr0(cr0_ = fixed_cr0);
   const CpuidLeaf highest = cpuid(0, 0);
   const CpuidLeaf features = cpuid(1, 0);
-  if (!(features.edx & leaf1_edx_tsc)) panic("this processor has no time stamp counter");
   if (features.edx & leaf1_edx_pge) cr4_fixed_ = cr4::page_global_enable;
   cr4_offered_ = cr4::time_stamp_disable;
   if (features.edx & leaf1_edx_fxsr) cr4_offered_ |= cr4::os_fxsr;

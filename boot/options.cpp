@@ -80,6 +80,22 @@ Problem choose(std::string_view value, std::string_view first, Choice first_valu
   return nullptr;
 }
 
+Problem set_timer(Options& options, std::string_view value) {
+  constexpr struct {
+    std::string_view name;
+    HostTimerKind kind;
+  } kinds[] = {{"auto", HostTimerKind::any},
+               {"pit", HostTimerKind::pit},
+               {"apic", HostTimerKind::apic},
+               {"hpet", HostTimerKind::hpet}};
+  for (const auto& known : kinds) {
+    if (value != known.name) continue;
+    options.timer = known.kind;
+    return nullptr;
+  }
+  return "has no such value";
+}
+
 struct Row {
   std::string_view name;
   Problem (*set)(Options&, std::string_view value);
@@ -118,6 +134,7 @@ constexpr Row rows[] = {
        return choose(v, "panic", SelfTestKind::panic, "overflow", SelfTestKind::overflow,
                      o.selftest);
      }},
+    {"timer", set_timer},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
     {"check", set_check},
     {"log", [](Options& o, std::string_view v) { return set_number(v, false, o.log); }},

@@ -17,6 +17,7 @@ enum class UserMode : std::uint8_t { direct, translate };
 enum class Guard : std::uint8_t { fast, exact };
 enum class MemoryPolicy : std::uint8_t { eager, lazy };
 enum class Absent : std::uint8_t { floating, fault };
+enum class HostTimerKind : std::uint8_t { any, pit, apic, hpet };
 
 // Instead of a guest: exercise the nexus; or panic by a page fault, or by a stack overflow, so that
 // the reports can be seen.
@@ -33,6 +34,7 @@ struct Options {
   MemoryPolicy memory = MemoryPolicy::eager;   // memory=eager|lazy
   std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
+  HostTimerKind timer = HostTimerKind::any;    // timer=auto|pit|apic|hpet
   std::uint32_t watchdog = 0;                  // watchdog=SECONDS without an interrupt; 0: off
   bool check_frames = false;                   // check=frames
   std::uint32_t log = 0;                       // log=N: 0 quiet, more is more

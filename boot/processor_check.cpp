@@ -1,6 +1,7 @@
-// Whether the processor can run the monitor at all: looked at first of all, before anything that was
-// compiled for such a processor. This file is compiled for a 486 (cmake/image.cmake), and calls nothing
-// but single instructions. What the processor lacks is told on the serial line and the text screen.
+// Whether the processor can run the monitor at all: looked at first of all, before anything that
+// was compiled for such a processor. This file is compiled for a 486 (cmake/image.cmake), and calls
+// nothing but single instructions. What the processor lacks is told on the serial line and the text
+// screen.
 #include "arch/x86/instructions.hpp"
 #include "monitor/window_layout.hpp"
 
@@ -12,7 +13,8 @@ using x86::port_out_8;
 
 constexpr std::uint32_t leaf_1 = 1, identification_flag = 1u << 21;
 
-// Leaf 1, EDX (SDM volume 2, CPUID). CMOV is what the compiler uses; all that have it have the rest.
+// Leaf 1, EDX (SDM volume 2, CPUID). CMOV is what the compiler uses; all that have it have the
+// rest.
 struct Feature {
   unsigned bit;
   const char* name;
@@ -40,8 +42,8 @@ void open_serial() {
 
 // Text from a line of the screen on. Paging is off, and segments begin at image_physical.
 struct Report {
-  volatile std::uint16_t* cell = reinterpret_cast<volatile std::uint16_t*>(
-      0xb8000 - window::image_physical);
+  volatile std::uint16_t* cell =
+      reinterpret_cast<volatile std::uint16_t*>(0xb8000 - window::image_physical);
   void operator()(const char* text) {
     for (; *text; ++text) {
       put_serial(*text);

@@ -1,9 +1,11 @@
-// Wires everything together: boot information, options, machine, monitor. The only file that knows
-// all of them.
+// Wires everything together: boot information, ACPI tables, options, machine, monitor. The only
+// file that knows all of them.
 #include "arch/x86/image_layout.hpp"
 #include "arch/x86/machine.hpp"
 #include "arch/x86/machine_exit.hpp"
 #include "boot_information.hpp"
+#include "host_acpi.hpp"
+#include "host_report.hpp"
 #include "monitor/inspect/format.hpp"
 #include "options.hpp"
 #include "run_guest.hpp"
@@ -22,24 +24,18 @@ class UnpagedReader final : public PhysicalReader {
   }
 };
 
-void print_machine(x86::Machine& machine) {
-  const CpuidLeaf vendor = machine.cpuid(0, 0);
-  const std::uint32_t words[3] = {vendor.ebx, vendor.edx, vendor.ecx};
-  print(machine, "processor {} {x8}, {} MHz\n",
-        std::string_view(reinterpret_cast<const char*>(words), 12), machine.cpuid(1, 0).eax,
-        machine.timer().frequency() / 1000000);
-}
-
-void print_information(Console& out) {
-  for (unsigned i = 0; i < information.memory_count; ++i) {
-    const MemoryRange& range = information.memory[i];
-    print(out, "memory {x9} to {x9} type {}\n", range.base, range.base + range.length, range.type);
+x86::AlarmSource source_of(HostTimerKind kind) {
+  switch (kind) {
+    case HostTimerKind::any:
+      return x86::AlarmSource::none;
+    case HostTimerKind::pit:
+      return x86::AlarmSource::pit;
+    case HostTimerKind::apic:
+      return x86::AlarmSource::apic;
+    case HostTimerKind::hpet:
+      return x86::AlarmSource::hpet;
   }
-  for (unsigned i = 0; i < information.module_count; ++i) {
-    const BootModule& module = information.modules[i];
-    print(out, "module {} to {}: {}\n", module.start, module.end,
-          information.text(module.command_line));
-  }
+  return x86::AlarmSource::none;
 }
 
 [[noreturn]] void refuse(Console& out, std::string_view what, std::string_view reason) {
@@ -53,15 +49,19 @@ void print_information(Console& out) {
 extern "C" [[noreturn]] void start(std::uint32_t magic, std::uint32_t address) {
   x86::Machine& machine = x86::machine();
   const auto read = read_boot_information(UnpagedReader(), magic, address, information);
+  const HostAcpi acpi = read_host_acpi(UnpagedReader(), information.acpi_root_pointer);
   machine.build_window();
-  machine.initialise(information.framebuffer);
+  machine.initialise({information.framebuffer, acpi.hpet, acpi.power_timer});
 
   print(machine, "Undercroft\n");
   if (!read.ok()) refuse(machine, "boot information", read.error());
-  print_machine(machine);
-  print_information(machine);
   const auto options = parse_options(information.text(information.command_line));
+  if (machine.timer().frequency() == 0) refuse(machine, "timer", "nothing counts on this machine");
+  const bool has_timer = machine.select_timer(options.ok() ? source_of(options.value().timer)
+                                                           : x86::AlarmSource::none);
+  print_host(machine, information, acpi, options.ok() && options.value().log != 0);
   if (!options.ok()) refuse(machine, options.error().word, options.error().reason);
+  if (!has_timer) refuse(machine, "timer", "this machine has no such timer that works");
   if (options.value().window) machine.move_window(*options.value().window);
 
   const SelfTestKind test = options.value().selftest;

@@ -238,7 +238,7 @@ Monitor::Next Monitor::kernel_trap() {
     linear_.flush();
     tables_written_ = true;
   }
-  if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
+  if (is_host_interrupt(context_.vector)) {
     host_interrupt(context_.vector);
     return interrupted_in_cache();
   }

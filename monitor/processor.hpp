@@ -14,8 +14,12 @@ namespace undercroft {
 enum class View : std::uint8_t { kernel, user };
 
 // Hardware vectors of the monitor's own interrupts. Exceptions keep 0 to 31; host IRQ n is
-// host_interrupt_base + n.
+// host_interrupt_base + n, and behind the 16 of those come what the processor's own APIC raises.
 inline constexpr std::uint32_t host_interrupt_base = 0x20;
+inline constexpr std::uint32_t host_interrupt_count = 32;
+constexpr bool is_host_interrupt(std::uint32_t vector) {
+  return vector - host_interrupt_base < host_interrupt_count;
+}
 
 // Everything that the nexus loads when it enters the guest and stores when the guest traps. The
 // offsets are known to arch/x86/nexus.S and asserted there.

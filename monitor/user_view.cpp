@@ -132,7 +132,7 @@ Monitor::Next Monitor::user_trap() {
   if (is_fault(context_.vector)) context_.eflags &= ~eflags::resume;
   ++statistics_.traps[1][context_.vector & 63];
   trace_.record(View::user, context_);
-  if (context_.vector >= host_interrupt_base && context_.vector < host_interrupt_base + 16) {
+  if (is_host_interrupt(context_.vector)) {
     host_interrupt(context_.vector);
     save_user_context();
     return Next::leave;

@@ -47,6 +47,11 @@ std::uint64_t read_host_calendar() {
     if (now == last) break;
     last = now;
   }
+  // Where no clock answers: the start of 2000.
+  if (last.month == 0 || last.month > 12 || last.day == 0 || last.day > 31 || last.hour > 23 ||
+      last.minute > 59 || last.second > 60 || last.year > 2099) {
+    last = {0, 0, 0, 1, 1, 2000};
+  }
   return static_cast<std::uint64_t>(seconds_from_calendar(last));
 }
 

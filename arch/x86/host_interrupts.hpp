@@ -7,6 +7,8 @@ namespace undercroft::x86 {
 
 class HostInterrupts {
  public:
+  static constexpr unsigned lines = 16;
+
   void initialise();  // everything masked but the cascade
   void unmask(unsigned line);
   // Ends the interrupt; false if it was a spurious one (line 7 or 15 not in service).

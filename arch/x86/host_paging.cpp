@@ -128,6 +128,13 @@ void HostPaging::point(unsigned slot, HostPhysical frame) {
   invalidate_offset(offset);
 }
 
+void HostPaging::show_device(std::uint32_t offset, HostPhysical frame) {
+  for (PageTable& table : window_tables) {
+    table.entries[offset / page_size] = frame.value() | supervisor_write | cache_disable;
+  }
+  invalidate_offset(offset);
+}
+
 void HostPaging::point_pixels(HostPhysical frame) {
   for (unsigned page = 0; page < 2; ++page) {
     const std::uint32_t offset = window::pixels + page * page_size;

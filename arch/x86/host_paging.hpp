@@ -27,6 +27,8 @@ class HostPaging final : public SlotPort {
   void unmap_window(HostLinear base);
 
   void point(unsigned slot, HostPhysical frame) override;
+  // Shows the registers at `frame` at this offset of the window.
+  void show_device(std::uint32_t offset, HostPhysical frame);
   // Shows `frame` and the one behind it at window::pixels, for writing only.
   void point_pixels(HostPhysical frame);
 

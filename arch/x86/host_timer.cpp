@@ -3,64 +3,81 @@
 #include <algorithm>
 
 #include "instructions.hpp"
+#include "pit.hpp"
 
 namespace undercroft::x86 {
 namespace {
 
-constexpr std::uint64_t timer_frequency = 1193182;
-constexpr std::uint16_t channel_0 = 0x40;
-constexpr std::uint16_t channel_2 = 0x42;
-constexpr std::uint16_t control = 0x43;
-constexpr std::uint16_t gate_port = 0x61;  // bit 0: gate 2, bit 1: speaker, bit 5: OUT 2
-
+constexpr std::uint64_t second = 1'000'000'000;
 constexpr std::uint64_t shortest_alarm = 1'000;
 constexpr std::uint64_t longest_alarm = 50'000'000;
 constexpr unsigned scale_bits = 24;
-constexpr unsigned calibration_ticks = 11932;  // 10 ms
+constexpr std::uint32_t power_timer_frequency = 3579545;  // ACPI 4.8.3.3
+constexpr unsigned tries = 40;
 
-// How many TSC ticks channel 2 needs to count calibration_ticks down (mode 0: OUT rises at the
-// end): somewhere between the two.
-struct Bounds {
-  std::uint64_t least = 0, most = ~std::uint64_t{0};
-
-  std::uint64_t width() const { return most - least; }
-};
-
-Bounds measure() {
-  port_out_8(gate_port, static_cast<std::uint8_t>((port_in_8(gate_port) & ~0x02u) | 0x01));
-  port_out_8(control, 0xb0);
-  port_out_8(channel_2, calibration_ticks & 0xff);
-  const std::uint64_t before_start = read_time_stamp();
-  port_out_8(channel_2, calibration_ticks >> 8);
-  const std::uint64_t after_start = read_time_stamp();
-  std::uint64_t before_end = after_start;  // a time at which OUT was still low
-  for (;;) {
-    const std::uint64_t before_reading = read_time_stamp();
-    if (port_in_8(gate_port) & 0x20) break;
-    before_end = before_reading;
-  }
-  return {before_end - after_start, read_time_stamp() - before_start};
-}
+// One part in a thousand is good enough.
+bool is_good(const TickBounds& bounds) { return bounds.width() <= bounds.least / 1000; }
 
 }  // namespace
 
-// What disturbs a measurement, such as a host that runs something else instead of us, widens its
-// bounds; so the narrowest is taken, and one part in a thousand is good enough.
-void HostTimer::calibrate() {
-  constexpr unsigned tries = 40;
-  set_alarm(longest_alarm);  // ends the firmware's periodic tick
-  Bounds best;
-  for (unsigned i = 0; i < tries && best.width() > best.least / 1000; ++i) {
-    const Bounds bounds = measure();
-    if (bounds.width() < best.width()) best = bounds;
+void HostTimer::calibrate(std::uint16_t power_timer) {
+  Pit::start_alarm(0xffff);  // ends the firmware's periodic tick
+  const auto read_power_timer = [power_timer] { return port_in_32(power_timer); };
+  const auto read_hpet = [this] { return hpet_.count(); };
+  has_pit_ = measure_by_pit();
+  if (!has_pit_ && !(hpet_.present() && measure_by_counter(read_hpet, ~0u, hpet_.frequency())) &&
+      power_timer != 0) {
+    measure_by_counter(read_power_timer, 0xffffff, power_timer_frequency);
   }
-  const std::uint64_t ticks = best.least + best.width() / 2;
-  port_out_8(gate_port, static_cast<std::uint8_t>(port_in_8(gate_port) & ~0x03u));
-  frequency_ = ticks * timer_frequency / calibration_ticks;
-  // Below 4 MHz the scale would not fit; no such processor has a TSC.
-  frequency_ = std::max<std::uint64_t>(frequency_, 4'000'000);
-  scale_ = static_cast<std::uint32_t>((1'000'000'000ull << scale_bits) / frequency_);
   start_ = read_time_stamp();
+}
+
+// What disturbs a measurement, such as a host that runs something else instead of us, widens its
+// bounds; so the narrowest is taken.
+bool HostTimer::measure_by_pit() {
+  constexpr unsigned ticks = 11932;  // 10 ms
+  TickBounds best;
+  for (unsigned i = 0; i < tries && !is_good(best); ++i) {
+    const auto bounds = Pit::measure(ticks);
+    if (!bounds) return false;
+    if (bounds->width() < best.width()) best = *bounds;
+  }
+  Pit::finish_measuring();
+  set_frequency((best.least + best.width() / 2) * Pit::frequency / ticks);
+  return true;
+}
+
+// The same by a counter that can be read at any time.
+template <class Counter>
+bool HostTimer::measure_by_counter(Counter read, std::uint32_t mask, std::uint32_t frequency) {
+  constexpr std::uint64_t patience = 1'000'000'000;  // of the TSC
+  const std::uint32_t wanted = frequency / 100;      // 10 ms
+  TickBounds best;
+  std::uint32_t best_count = 1;
+  for (unsigned i = 0; i < tries && !is_good(best); ++i) {
+    const std::uint64_t before_start = read_time_stamp();
+    const std::uint32_t start = read();
+    const std::uint64_t after_start = read_time_stamp();
+    std::uint64_t before_end = after_start;
+    std::uint32_t count = 0;
+    while (count < wanted) {
+      before_end = read_time_stamp();
+      if (before_end - after_start > patience) return false;
+      count = (read() - start) & mask;
+    }
+    const TickBounds bounds{before_end - after_start, read_time_stamp() - before_start};
+    if (bounds.width() >= best.width()) continue;
+    best = bounds;
+    best_count = count;
+  }
+  set_frequency((best.least + best.width() / 2) * frequency / best_count);
+  return true;
+}
+
+// Below 4 MHz the scale would not fit; no such processor has a TSC.
+void HostTimer::set_frequency(std::uint64_t frequency) {
+  frequency_ = std::max<std::uint64_t>(frequency, 4'000'000);
+  scale_ = static_cast<std::uint32_t>((second << scale_bits) / frequency_);
 }
 
 std::uint64_t HostTimer::now() {
@@ -71,14 +88,60 @@ std::uint64_t HostTimer::now() {
   return last_;
 }
 
+bool HostTimer::select_any() {
+  return select(AlarmSource::pit) || select(AlarmSource::hpet) || select(AlarmSource::apic);
+}
+
+bool HostTimer::select(AlarmSource source) {
+  switch (source) {
+    case AlarmSource::none:
+      return false;
+    case AlarmSource::pit:
+      if (!has_pit_) return false;
+      alarm_frequency_ = Pit::frequency;
+      break;
+    case AlarmSource::hpet:
+      if (!hpet_.has_alarm()) return false;
+      hpet_.take_line_0();
+      alarm_frequency_ = hpet_.frequency();
+      break;
+    case AlarmSource::apic:
+      if (!apic_.present()) return false;
+      alarm_frequency_ = measure_apic();
+      break;
+  }
+  source_ = source;
+  return true;
+}
+
+// Counts over 10 ms of the TSC.
+std::uint64_t HostTimer::measure_apic() {
+  constexpr std::uint32_t all = ~0u;
+  const std::uint64_t wanted = frequency_ / 100;
+  apic_.start_timer(all);
+  const std::uint64_t start = read_time_stamp();
+  while (read_time_stamp() - start < wanted) {
+  }
+  const std::uint32_t count = all - apic_.timer_count();
+  const std::uint64_t took = read_time_stamp() - start;
+  return std::max<std::uint64_t>(count * frequency_ / took, 1);
+}
+
 void HostTimer::set_alarm(std::uint64_t nanoseconds) {
   const std::uint64_t clamped =
       std::clamp<std::uint64_t>(nanoseconds, shortest_alarm, longest_alarm);
-  const auto ticks = static_cast<std::uint32_t>(clamped * timer_frequency / 1'000'000'000);
-  const std::uint32_t count = std::max<std::uint32_t>(ticks, 2);
-  port_out_8(control, 0x30);  // channel 0, both bytes, mode 0
-  port_out_8(channel_0, static_cast<std::uint8_t>(count));
-  port_out_8(channel_0, static_cast<std::uint8_t>(count >> 8));
+  const auto exact = static_cast<std::uint32_t>(clamped * alarm_frequency_ / second);
+  const std::uint32_t ticks = std::max<std::uint32_t>(exact, 2);
+  switch (source_) {
+    case AlarmSource::none:
+      return;
+    case AlarmSource::pit:
+      return Pit::start_alarm(ticks);
+    case AlarmSource::hpet:
+      return hpet_.start_alarm(ticks);
+    case AlarmSource::apic:
+      return apic_.start_timer(ticks);
+  }
 }
 
 }  // namespace undercroft::x86

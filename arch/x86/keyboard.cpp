@@ -4,6 +4,8 @@
 
 namespace undercroft::x86 {
 
+bool Keyboard::controller_present() { return port_in_8(0x64) != 0xff; }
+
 void Keyboard::handle_interrupt() {
   constexpr std::uint8_t output_full = 0x01;
   constexpr std::uint8_t from_mouse = 0x20;

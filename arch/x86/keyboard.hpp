@@ -9,6 +9,9 @@ class Keyboard {
  public:
   static constexpr unsigned irq = 1;
 
+  // An 8042's status is never all ones.
+  static bool controller_present();
+
   bool read(std::uint8_t& scan_code) { return received_.pop(scan_code); }
   void handle_interrupt();
 

@@ -46,24 +46,44 @@ void Machine::build_window() {
   tables_.build(paging_.monitor_root());
 }
 
-void Machine::initialise(const Framebuffer& framebuffer) {
+void Machine::initialise(const MachineFacts& facts) {
   paging_.enable();
   tables_.load(base_);
   load_root(paging_.monitor_root());
   serial_.initialise();
-  if (framebuffer.present()) {
-    framebuffer_screen_.initialise(framebuffer);
+  if (facts.framebuffer.present()) {
+    framebuffer_screen_.initialise(facts.framebuffer);
   } else {
     screen_.initialise();
   }
   set_panic_console(*this);
   initialise_processor();
+  local_apic_.initialise(paging_);
+  hpet_.initialise(paging_, facts.hpet);
   // In this order: what the firmware's timer has left pending is forgotten with the ICW1.
-  timer_.calibrate();
+  timer_.calibrate(facts.power_timer);
+  initialise_interrupts();
+}
+
+// What the firmware's devices had asked for comes before any of the lines is unmasked.
+void Machine::initialise_interrupts() {
   interrupts_.initialise();
-  interrupts_.unmask(HostTimer::irq);
+  forgetting_ = true;
+  for (unsigned i = 0; i < 16; ++i) allow_interrupts();
+  forgetting_ = false;
   interrupts_.unmask(Serial::irq);
   interrupts_.unmask(Keyboard::irq);
+}
+
+bool Machine::forget_interrupt() {
+  if (forgetting_) local_apic_.end_of_interrupt();
+  return forgetting_;
+}
+
+bool Machine::select_timer(AlarmSource source) {
+  if (source == AlarmSource::none ? !timer_.select_any() : !timer_.select(source)) return false;
+  if (timer_.alarm_source() != AlarmSource::apic) interrupts_.unmask(HostTimer::irq);
+  return true;
 }
 
 void Machine::initialise_processor() {
@@ -132,10 +152,12 @@ CpuidLeaf Machine::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
 }
 
 void Machine::acknowledge_interrupt(unsigned line) {
+  interrupts_handled_ = interrupts_handled_ + 1;
+  if (line == LocalApic::timer_line) return local_apic_.end_of_interrupt();
+  if (line >= HostInterrupts::lines) return;  // the APIC's spurious one, which has no end
   if (line == Serial::irq) serial_.handle_interrupt();
   if (line == Keyboard::irq) keyboard_.handle_interrupt();
   interrupts_.end(line);
-  interrupts_handled_ = interrupts_handled_ + 1;
 }
 
 void Machine::wait_for_interrupt() { halt_until_interrupt(); }

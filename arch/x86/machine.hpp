@@ -7,7 +7,9 @@
 #include "host_paging.hpp"
 #include "host_tables.hpp"
 #include "host_timer.hpp"
+#include "hpet.hpp"
 #include "keyboard.hpp"
+#include "local_apic.hpp"
 #include "monitor/ports.hpp"
 #include "monitor/processor.hpp"
 #include "screen.hpp"
@@ -15,13 +17,20 @@
 
 namespace undercroft::x86 {
 
+// What the boot information and the ACPI tables say of the machine; zero is: nothing.
+struct MachineFacts {
+  Framebuffer framebuffer{};
+  std::uint32_t hpet = 0;         // physical address
+  std::uint16_t power_timer = 0;  // port
+};
+
 class Machine final : public Processor, public Console {
  public:
   // With paging off, from the boot code: builds the window.
   void build_window();
   // Moves into the window; then devices, clock and console. After this the machine is complete.
   // Messages are shown on the framebuffer, if there is one, else as VGA text.
-  void initialise(const Framebuffer&);
+  void initialise(const MachineFacts&);
 
   void enter(GuestContext&) override;
   void load_root(HostPhysical root) override;
@@ -45,21 +54,31 @@ class Machine final : public Processor, public Console {
 
   void write(std::string_view text) override;
 
+  // Which timer raises the alarms from now on; false if there is no such. none: any.
+  bool select_timer(AlarmSource);
+  // Whether the interrupt is a leftover of the firmware's; it is ended then.
+  bool forget_interrupt();
+
   SlotPort& slot_port() { return paging_; }
   HostTimer& timer() { return timer_; }
   Serial& serial() { return serial_; }
   Keyboard& keyboard() { return keyboard_; }
+  const LocalApic& local_apic() const { return local_apic_; }
+  const Hpet& hpet() const { return hpet_; }
   Screen& screen() { return screen_; }
   // The screen is a VGA in text mode, and no framebuffer.
   bool shows_text_mode() const { return !framebuffer_screen_.active(); }
 
  private:
   void initialise_processor();
+  void initialise_interrupts();
 
   HostPaging paging_;
   HostTables tables_;
   HostInterrupts interrupts_;
-  HostTimer timer_;
+  LocalApic local_apic_;
+  Hpet hpet_;
+  HostTimer timer_{hpet_, local_apic_};
   Serial serial_;
   Keyboard keyboard_;
   Screen screen_;
@@ -67,6 +86,7 @@ class Machine final : public Processor, public Console {
   HostLinear base_ = HostPaging::default_base;
   std::uint32_t cr0_ = 0, cr4_ = 0;  // what the registers hold
   std::uint32_t interrupts_handled_ = 0;
+  bool forgetting_ = false;
   // Global pages, if the processor has them. User code run directly must not see the monitor's
   // registers, so SGDT and its kin trap if the processor can do that, and CPUID does.
   std::uint32_t cr4_fixed_ = 0;

@@ -78,7 +78,8 @@ bool can_be_guests_fault(std::uint32_t vector) {
 
 void handle_monitor_trap(MonitorFrame* frame) {
   const std::uint32_t fault_address = read_cr2();
-  if (frame->vector - host_interrupt_base < 16) {
+  if (frame->vector >= host_interrupt_base && machine().forget_interrupt()) return;
+  if (is_host_interrupt(frame->vector)) {
     machine().acknowledge_interrupt(frame->vector - host_interrupt_base);
     return;
   }

@@ -13,7 +13,10 @@ constexpr std::uint16_t fifo_control = base + 2;
 constexpr std::uint16_t line_control = base + 3;
 constexpr std::uint16_t modem_control = base + 4;
 constexpr std::uint16_t line_status = base + 5;
+constexpr std::uint16_t modem_status = base + 6;
 constexpr std::uint16_t scratch = base + 7;
+
+constexpr std::uint8_t loop = 0x10;  // of the modem control register
 
 constexpr std::uint8_t data_ready = 0x01;
 constexpr std::uint8_t break_interrupt = 0x10;
@@ -24,9 +27,23 @@ constexpr unsigned patience = 20000;
 
 }  // namespace
 
+// The scratch register keeps what it is given; the oldest chips have none, but all have a loop, in
+// which the modem's outputs are its inputs.
+bool Serial::probe() {
+  bool keeps = true;
+  for (const std::uint8_t value : {std::uint8_t{0x5a}, std::uint8_t{0xa5}}) {
+    port_out_8(scratch, value);
+    keeps = keeps && port_in_8(scratch) == value;
+  }
+  if (keeps) return true;
+  port_out_8(modem_control, loop | 0x0a);
+  const bool loops = (port_in_8(modem_status) & 0xf0) == 0x90;  // RTS and OUT2 as CTS and DCD
+  port_out_8(modem_control, 0);
+  return loops;
+}
+
 void Serial::initialise() {
-  port_out_8(scratch, 0x5a);
-  present_ = port_in_8(scratch) == 0x5a;
+  present_ = probe();
   if (!present_) return;
   port_out_8(interrupt_enable, 0);
   port_out_8(line_control, 0x80);  // divisor latch

@@ -13,6 +13,7 @@ class Serial {
   static constexpr unsigned irq = 4;
 
   void initialise();
+  bool present() const { return present_; }
   // A line feed is sent as it is by put; write adds the carriage return.
   void put(std::uint8_t byte);
   void write(std::string_view text);
@@ -24,6 +25,7 @@ class Serial {
   void handle_interrupt();
 
  private:
+  static bool probe();
   std::uint8_t status();
   void receive(std::uint8_t byte);
 

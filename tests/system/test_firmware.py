@@ -85,7 +85,7 @@ def test_messages_are_readable_without_text_mode(croft, tmp_path, words, size):
         finally:
             machine.kill()
     text = "\n".join(shown)
-    assert any(line.startswith("memory 0x") for line in shown), text
+    assert any(line.startswith("host: processor ") for line in shown), text
     assert any(line.startswith("undercroft: guest: ") for line in shown), text
 
 

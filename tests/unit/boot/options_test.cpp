@@ -56,6 +56,15 @@ TEST(Options, Withdraw) {
   EXPECT_EQ(refused("withdraw=every:"), "withdraw=every: is not a number that fits 32 bits");
 }
 
+TEST(Options, HostTimer) {
+  EXPECT_EQ(parsed("").timer, HostTimerKind::any);
+  EXPECT_EQ(parsed("timer=auto").timer, HostTimerKind::any);
+  EXPECT_EQ(parsed("timer=pit").timer, HostTimerKind::pit);
+  EXPECT_EQ(parsed("timer=apic").timer, HostTimerKind::apic);
+  EXPECT_EQ(parsed("timer=hpet").timer, HostTimerKind::hpet);
+  EXPECT_STREQ(parse_options("timer=tsc").error().reason, "has no such value");
+}
+
 TEST(Options, ResourceControl) {
   EXPECT_EQ(parsed("").watchdog, 0u);
   EXPECT_FALSE(parsed("").check_frames);

@@ -269,10 +269,26 @@ Monitor::Next Monitor::interrupted_in_cache() {
   return Next::resume;
 }
 
+// The guest's IN, if the answer needs neither the devices nor the interpreter. Translated code of a
+// kernel may read every port, and no breakpoint is armed while it runs.
+bool Monitor::read_port_at_once(PortAccess access) {
+  const auto port = access.in_dx ? static_cast<std::uint16_t>(context_.edx) : access.port;
+  const auto value = vm_.pc.read_time_port(port, access.size);
+  if (!value) return false;
+  const std::uint32_t mask = access.size == 4 ? ~0u : (1u << 8 * access.size) - 1;
+  context_.eax = (context_.eax & ~mask) | (*value & mask);
+  return true;
+}
+
 Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
   ++statistics_.exits[static_cast<unsigned>(exit.kind)];
+  if (exit.kind == ExitKind::read_port && !stepping_ && !code_suspect_ &&
+      read_port_at_once(exit.access)) {
+    context_.eip += read_port_exit_size;
+    return Next::resume;
+  }
   CachePoint point{exit.eip, PointState::atomic};
-  if (exit.kind == ExitKind::interpret) {
+  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::read_port) {
     const auto here = cache_.point_at(context_.eip);
     if (here && here->state == PointState::shadowed) point.state = PointState::shadowed;
     save_kernel_context(point);

@@ -136,6 +136,7 @@ class Monitor final : private Environment,
   void save_kernel_context(const CachePoint&);
   Next kernel_trap();
   Next cache_exit(const CacheExit&);
+  bool read_port_at_once(PortAccess);
   Next interrupted_in_cache();
   Next kernel_page_fault();
   void kernel_exception();

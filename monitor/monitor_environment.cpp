@@ -5,8 +5,9 @@
 namespace undercroft {
 
 std::uint32_t Monitor::port_read(std::uint16_t port, unsigned size) {
-  attention_ = true;
   watched_memory_.note_port(port, size);
+  if (const auto value = vm_.pc.read_time_port(port, size)) return *value;
+  attention_ = true;
   return vm_.pc.port_read(port, size);
 }
 

@@ -43,6 +43,19 @@ std::uint32_t Pc::port_read(std::uint16_t port, unsigned size) {
   return value;
 }
 
+std::optional<std::uint32_t> Pc::read_time_port(std::uint16_t port, unsigned size) const {
+  for (const pc_ports::TimePort& known : pc_ports::time_ports) {
+    if (known.port != port || known.size != size) continue;
+    switch (known.device) {
+      case pc_ports::TimeDevice::acpi_timer:
+        return Power::timer(time_.now());
+      case pc_ports::TimeDevice::port_b:
+        return state_.timer.read_port_b(time_.now());
+    }
+  }
+  return std::nullopt;
+}
+
 void Pc::port_write(std::uint16_t port, std::uint32_t value, unsigned size) {
   advance(time_.now());
   bus_.write(port, value, size);

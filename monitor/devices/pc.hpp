@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "../address.hpp"
 #include "../ports.hpp"
@@ -68,6 +69,10 @@ class Pc final : private PortTarget {
   // Ports. size is 1, 2 or 4; what nothing answers reads as all ones.
   std::uint32_t port_read(std::uint16_t port, unsigned size);
   void port_write(std::uint16_t port, std::uint32_t value, unsigned size);
+  // A read that changes nothing and that the time alone decides, which guests do in tight loops: it
+  // needs no device brought up to date, and leaves none with anything to say. Empty: not such a
+  // one.
+  std::optional<std::uint32_t> read_time_port(std::uint16_t port, unsigned size) const;
 
   // Memory-mapped devices. Reads and writes are for addresses in one of the ranges.
   std::span<const MemoryRange> memory_ranges() const;

@@ -66,4 +66,16 @@ inline constexpr PortMap port_map{
 };
 static_assert(port_map.valid());
 
+// Reads that the time alone decides; see Pc::read_time_port. The sizes are those that guests use.
+enum class TimeDevice : std::uint8_t { acpi_timer, port_b };
+struct TimePort {
+  std::uint16_t port;
+  std::uint8_t size;
+  TimeDevice device;
+};
+inline constexpr TimePort time_ports[] = {
+    {0x608, 4, TimeDevice::acpi_timer},
+    {0x061, 1, TimeDevice::port_b},
+};
+
 }  // namespace undercroft::pc_ports

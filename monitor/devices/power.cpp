@@ -2,14 +2,10 @@
 
 #include <string_view>
 
-#include "timer.hpp"
-
 namespace undercroft {
 namespace {
 
-constexpr std::uint32_t acpi_timer_hertz = 3579545;
-constexpr std::uint32_t acpi_timer_mask = 0xffffff;  // 24 bits
-constexpr unsigned event_enable = 2, control = 4, timer = 8;
+constexpr unsigned event_enable = 2, control = 4, timer_offset = 8;
 constexpr std::uint8_t control_sleep = 0x20;  // SLP_EN, bit 13 of PM1 control; reads as 0
 constexpr std::uint8_t reset_processor = 0x04;
 constexpr std::uint8_t port_a_reset = 0x01;
@@ -18,9 +14,8 @@ constexpr std::string_view shutdown_word = "Shutdown";
 }  // namespace
 
 std::uint8_t Power::read_acpi(unsigned offset, std::uint64_t now) const {
-  if (offset >= timer) {
-    const auto ticks = static_cast<std::uint32_t>(ticks_at(now, acpi_timer_hertz));
-    return static_cast<std::uint8_t>((ticks & acpi_timer_mask) >> 8 * (offset - timer));
+  if (offset >= timer_offset) {
+    return static_cast<std::uint8_t>(timer(now) >> 8 * (offset - timer_offset));
   }
   if (offset >= control) return offset < control + 2 ? control_[offset - control] : std::uint8_t{0};
   return offset >= event_enable ? event_enable_[offset - event_enable] : std::uint8_t{0};

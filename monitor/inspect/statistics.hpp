@@ -20,7 +20,7 @@ enum class CodeFlush : std::uint8_t { paging_mode, no_free_slot, too_many_slots 
 struct Statistics {
   std::array<std::array<std::uint64_t, 64>, 2> traps{};  // by view and hardware vector
   std::array<std::uint64_t, page_fault_cause_count> page_faults{};
-  std::array<std::uint64_t, 5> exits{};                     // by ExitKind
+  std::array<std::uint64_t, exit_kind_count> exits{};       // by ExitKind
   std::array<std::uint64_t, 256> interpreted_operations{};  // by Operation
   std::array<std::uint64_t, 32> injected{};                 // by vector
   std::array<std::uint64_t, 3> code_flushes{};              // by CodeFlush

@@ -220,6 +220,10 @@ std::optional<CacheExit> TranslationCache::exit_at(std::uint32_t address) const 
     case ExitKind::moved:
       exit.eip = word_at(address + exit_head_size);
       return exit;
+    case ExitKind::read_port:
+      exit.eip = word_at(address + exit_head_size);
+      exit.access = PortAccess::decode(word_at(address + exit_head_size + 4));
+      return exit;
     case ExitKind::indirect:
       return exit;
   }

@@ -26,7 +26,8 @@ struct CachePoint {
 struct CacheExit {
   ExitKind kind = ExitKind::interpret;
   std::uint32_t eip = 0;
-  std::uint32_t place = 0;
+  std::uint32_t place = 0;  // of a branch
+  PortAccess access{};      // of a read_port
 };
 
 // Where guest code is now.

@@ -206,6 +206,18 @@ class TraceTranslator {
            instruction_.operation == Operation::rdtsc;
   }
 
+  // Where the monitor has an answer at once, it comes back right behind the exit. In the shadow of
+  // STI it has more to do.
+  Flow read_port() {
+    if (sequences_.shadowed()) return exit_to_interpreter();
+    const bool in_dx = instruction_.operands[1].kind == OperandKind::port;
+    const auto port = static_cast<std::uint8_t>(in_dx ? 0 : instruction_.immediate);
+    const PortAccess access{port, in_dx, instruction_.operands[0].width};
+    sequences_.start_point();
+    writer_.exit_to_port(writer_.here(), access);
+    return Flow::branch;
+  }
+
   Flow leave_to_interpreter() {
     exit_to_interpreter();
     switch (instruction_.operation) {
@@ -263,6 +275,8 @@ class TraceTranslator {
       case Operation::invlpg:
         sequences_.invalidate_page();
         return Flow::next;
+      case Operation::in:
+        return read_port();
       default:
         return leave_to_interpreter();
     }

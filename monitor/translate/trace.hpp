@@ -19,6 +19,24 @@ enum class ExitKind : std::uint8_t {
   branch = 2,     // eip, place: continue at eip; the branch displacement at `place` may be chained
   indirect = 3,   // none: continue at ECX; EAX and ECX are borrowed
   moved = 4,      // eip: the block that stood here is gone; continue at eip
+  read_port = 5,  // eip, access: IN; go on behind this exit, or interpret it
+};
+inline constexpr unsigned exit_kind_count = 6;
+inline constexpr std::uint32_t read_port_exit_size = 3 + 4 + 4;
+
+// What an exit for IN says of the access.
+struct PortAccess {
+  std::uint16_t port = 0;  // unless in DX
+  bool in_dx = false;
+  std::uint8_t size = 0;  // bytes
+  constexpr std::uint32_t encode() const {
+    return port | std::uint32_t{in_dx} << 16 | std::uint32_t{size} << 24;
+  }
+  static constexpr PortAccess decode(std::uint32_t word) {
+    return {static_cast<std::uint16_t>(word), (word >> 16 & 1) != 0,
+            static_cast<std::uint8_t>(word >> 24)};
+  }
+  constexpr bool operator==(const PortAccess&) const = default;
 };
 inline constexpr std::uint32_t exit_head_size = 3;  // ud2 and the kind
 // A block is at least as long as the exit that takes its place when it is dropped.

@@ -111,6 +111,11 @@ void TraceWriter::exit(ExitKind kind, std::uint32_t eip) {
   out().word(eip);
 }
 
+void TraceWriter::exit_to_port(std::uint32_t eip, PortAccess access) {
+  exit(ExitKind::read_port, eip);
+  out().word(access.encode());
+}
+
 void TraceWriter::emit_exits() {
   for (unsigned n = 0; n < exit_count_; ++n) {
     const Exit& e = exits_[n];

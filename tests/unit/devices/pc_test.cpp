@@ -50,6 +50,22 @@ struct PcTest : testing::Test {
   }
 };
 
+// What is answered without bringing the devices up to date is what they would say.
+TEST_F(PcTest, PortsOfTime) {
+  out(0x43, 0xb6);  // channel 2: square wave
+  out(0x42, 0x00);
+  out(0x42, 0x10);
+  out(0x61, 0x01);
+  for (std::uint64_t time = 0; time < 40 * millisecond; time += 321'987) {
+    clock.time = time;
+    EXPECT_EQ(pc.read_time_port(0x608, 4), in(0x608, 4));
+    EXPECT_EQ(pc.read_time_port(0x61, 1), in(0x61));
+  }
+  for (const auto& [port, size] : {std::pair{0x608, 1u}, {0x604, 4u}, {0x61, 2u}, {0x60, 1u}}) {
+    EXPECT_FALSE(pc.read_time_port(static_cast<std::uint16_t>(port), size).has_value()) << port;
+  }
+}
+
 // Every device answers at its ports, and only there.
 TEST_F(PcTest, PortsThatAnswer) {
   struct Range {

@@ -196,6 +196,42 @@ TEST_F(Block, PopfTakesBackWhatPushfGave) {
   }
 }
 
+TEST_F(Block, InTellsItsPortAndGoesOnBehindItsExit) {
+  struct Row {
+    std::vector<std::uint8_t> bytes;
+    PortAccess access;
+  };
+  for (const Row& row : {Row{{0xe4, 0x61}, {0x61, false, 1}}, Row{{0xe5, 0xf8}, {0xf8, false, 4}},
+                         Row{{0x66, 0xe5, 0x40}, {0x40, false, 2}}, Row{{0xec}, {0, true, 1}},
+                         Row{{0xed}, {0, true, 4}}, Row{{0x66, 0xed}, {0, true, 2}}}) {
+    guest.cache.flush();
+    guest.put(code, {0xf4, 0xf4, 0xf4, 0xf4});
+    for (std::size_t i = 0; i < row.bytes.size(); ++i) {
+      guest.put(code + static_cast<std::uint32_t>(i), {row.bytes[i]});
+    }
+    guest.vcpu.eip = code;
+    set_registers();
+    const std::uint32_t eax = guest.vcpu[Register::eax];
+    const auto end = guest.run();
+    ASSERT_TRUE(end.exit.has_value());
+    EXPECT_EQ(end.exit->kind, ExitKind::read_port);
+    EXPECT_EQ(end.exit->eip, code);
+    EXPECT_EQ(end.exit->access, row.access);
+    guest.vcpu.eip = code;
+    const auto behind = guest.run_from(end.address + read_port_exit_size);
+    ASSERT_TRUE(behind.exit.has_value());
+    EXPECT_EQ(behind.exit->kind, ExitKind::branch);
+    EXPECT_EQ(behind.exit->eip, code + row.bytes.size());
+    EXPECT_EQ(guest.vcpu[Register::eax], eax);
+  }
+}
+
+TEST_F(Block, InBehindStiIsTheInterpreters) {
+  guest.put(code, {0xfb, 0xe4, 0x61});
+  guest.vcpu.eip = code;
+  expect_left_to_interpreter(code + 1);
+}
+
 TEST_F(Block, PopfOfUnusualFlagsIsTheInterpreters) {
   guest.put(code, {0x9d, 0xeb, 0});
   for (const std::uint32_t bit : unusual) {
@@ -372,9 +408,9 @@ TEST_F(Block, AccessesThroughReservedSegmentsAreEmulated) {
 TEST_F(Block, WhatTheProcessorMayNotRunIsTheInterpreters) {
   const std::initializer_list<int> rows[] = {
       {0xf4},  // hlt
-      {0xec},
+
       {0xee},
-      {0xe4, 0x20},  // in, out
+      // in, out
       {0x6c},
       {0xf3, 0x6e},  // insb, rep outsb
       {0x0f, 0x20, 0xc0},

@@ -408,9 +408,8 @@ TEST_F(Block, AccessesThroughReservedSegmentsAreEmulated) {
 TEST_F(Block, WhatTheProcessorMayNotRunIsTheInterpreters) {
   const std::initializer_list<int> rows[] = {
       {0xf4},  // hlt
-
       {0xee},
-      // in, out
+      {0xe6, 0x20},  // out
       {0x6c},
       {0xf3, 0x6e},  // insb, rep outsb
       {0x0f, 0x20, 0xc0},

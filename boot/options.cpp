@@ -72,6 +72,12 @@ Problem set_check(Options& options, std::string_view value) {
   return nullptr;
 }
 
+Problem set_save(Options& options, std::string_view value) {
+  if (const Problem problem = set_number(value, false, options.save_port)) return problem;
+  const bool port = options.save_port != 0 && options.save_port <= 0xffff;
+  return port ? nullptr : "must be a port, 1 to 0xffff";
+}
+
 template <class Choice>
 Problem choose(std::string_view value, std::string_view first, Choice first_value,
                std::string_view second, Choice second_value, Choice& out) {
@@ -136,6 +142,7 @@ constexpr Row rows[] = {
      }},
     {"timer", set_timer},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
+    {"save", set_save},
     {"check", set_check},
     {"log", [](Options& o, std::string_view v) { return set_number(v, false, o.log); }},
 };

@@ -36,6 +36,7 @@ struct Options {
   Absent absent = Absent::floating;            // absent=float|fault
   HostTimerKind timer = HostTimerKind::any;    // timer=auto|pit|apic|hpet
   std::uint32_t watchdog = 0;                  // watchdog=SECONDS without an interrupt; 0: off
+  std::uint32_t save_port = 0;                 // save=PORT: saved disks go there; 0: nowhere
   bool check_frames = false;                   // check=frames
   std::uint32_t log = 0;                       // log=N: 0 quiet, more is more
   SelfTestKind selftest = SelfTestKind::none;  // selftest[=panic|overflow]

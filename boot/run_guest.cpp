@@ -9,10 +9,9 @@
 #include "arch/x86/machine_exit.hpp"
 #include "arch/x86/panic.hpp"
 #include "arch/x86/vga_display.hpp"
-#include "disk_modules.hpp"
+#include "guest_disks.hpp"
 #include "guest_firmware.hpp"
 #include "guest_loader/guest_loader.hpp"
-#include "monitor/devices/disk_store.hpp"
 #include "monitor/inspect/autopsy.hpp"
 #include "monitor/inspect/format.hpp"
 #include "monitor/inspect/frame_check.hpp"
@@ -122,40 +121,6 @@ void fill_pool(Console& out, FramePool& pool, const BootInformation& information
   }
 }
 
-// The boot modules that are the guest's own: its kernel and what it is given with it.
-struct GuestModules {
-  std::array<const BootModule*, BootInformation::max_modules> modules{};
-  unsigned count = 0;
-};
-
-// Boot modules that are disks go into the store, and their frames stay with it.
-GuestModules separate_disks(Console& out, const BootInformation& information, DiskStore& disks,
-                            FramePool& pool, MachineKind kind) {
-  GuestModules own;
-  DiskPlaces places;
-  for (unsigned i = 0; i < information.module_count; ++i) {
-    const BootModule& module = information.modules[i];
-    const auto disk = read_disk_module(information.text(module.command_line));
-    if (!disk) refuse(out, "boot module", disk.error());
-    if (!disk.value().is_disk) {
-      own.modules[own.count++] = &module;
-      continue;
-    }
-    if (kind != MachineKind::pc && disk.value().kind == DiskKind::virtio) {
-      refuse(out, "boot module", "a disk of kind virtio needs machine=pc");
-    }
-    const auto place = places.take(disk.value().kind);
-    if (!place) refuse(out, "boot module", place.error());
-    const auto added = disks.add(pool, module.start, module.end - module.start, disk.value().kind,
-                                 disk.value().save);
-    if (!added) refuse(out, "boot module", added.error());
-  }
-  if (own.count == 0) {
-    refuse(out, "boot modules", "none is there but disks; the first must be the guest's kernel");
-  }
-  return own;
-}
-
 // The guest has been loaded from them: whole frames go back to the pool.
 void free_modules(FramePool& pool, const GuestModules& own) {
   for (unsigned i = 0; i < own.count; ++i) {
@@ -249,7 +214,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   auto& pool = pool_place.make(slots);
   fill_pool(machine, pool, information);
   auto& disks = disks_place.make(slots);
-  const GuestModules own = separate_disks(machine, information, disks, pool, options.machine);
+  const auto own = separate_disks(information, options, disks, pool);
+  if (!own) refuse(machine, "boot modules", own.error());
   const std::uint64_t ram_bytes = guest_memory_size(machine, pool, options);
 
   SerialSink serial(machine.serial());
@@ -268,8 +234,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
     refuse(machine, "machine", "its firmware does not fit into its ROM");
   }
-  const Vcpu start = load(machine, vm, slots, information, own, ram_bytes);
-  free_modules(pool, own);
+  const Vcpu start = load(machine, vm, slots, information, own.value(), ram_bytes);
+  free_modules(pool, own.value());
 
   MachineInput input(machine);
   const MonitorOptions monitor_options{
@@ -294,6 +260,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     print_autopsy(machine, monitor, end);
     x86::panic("check=frames: something was written that nobody may write");
   }
+  give_disks_back(machine, options, disks);
   finish(machine, monitor, end);
 }
 

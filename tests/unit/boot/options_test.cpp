@@ -68,6 +68,11 @@ TEST(Options, HostTimer) {
 TEST(Options, ResourceControl) {
   EXPECT_EQ(parsed("").watchdog, 0u);
   EXPECT_FALSE(parsed("").check_frames);
+  EXPECT_EQ(parsed("").save_port, 0u);
+  EXPECT_EQ(parsed("save=0x402").save_port, 0x402u);
+  for (const char* line : {"save=0", "save=0x10000", "save=yes", "save="}) {
+    EXPECT_NE(refused(line), "accepted") << line;
+  }
   const Options options = parsed("watchdog=20 check=frames");
   EXPECT_EQ(options.watchdog, 20u);
   EXPECT_TRUE(options.check_frames);

@@ -1,0 +1,189 @@
+"""Disks of the guest: what --disk asks for, and the way back for what the guest has changed.
+
+A disk is a boot module whose first word says so. What the guest writes stays in the machine's memory;
+at the end of the run Undercroft sends the changed blocks of disks that are to be saved through a
+debug console port, which QEMU writes to a file. The format of that stream is described in
+monitor/devices/disk_save.hpp. A disk's file is replaced as a whole, or left as it was.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import struct
+import tempfile
+import zlib
+
+from . import progress
+from .errors import CroftError
+
+KINDS = ("virtio", "ata", "cdrom")
+SAVE_PORT = 0x402
+BLOCK = 4096
+RECORD = struct.Struct("<4sIIII")
+MAGIC = b"UDSK"
+END = 0xFFFFFFFF
+LARGEST = 2 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Disk:
+    """One --disk: its file, its controller, and whether changes are given back."""
+
+    file: pathlib.Path
+    kind: str = "virtio"
+    save: bool = False
+
+    @property
+    def arguments(self):
+        """The boot module's command line."""
+        return f"undercroft.disk={self.kind}" + (",save" if self.save else "")
+
+
+def parse(text):
+    """FILE[,virtio|ata|cdrom][,save] as a Disk. The file is checked."""
+    words = text.split(",")
+    kind, save = "virtio", False
+    while len(words) > 1 and (words[-1] in KINDS or words[-1] == "save"):
+        word = words.pop()
+        if word == "save":
+            save = True
+        else:
+            kind = word
+    file = pathlib.Path(",".join(words))
+    if not file.is_file():
+        raise CroftError(f"--disk {text}: {file}: no such file",
+                         "the form is FILE[,virtio|ata|cdrom][,save]")
+    if kind == "cdrom" and save:
+        raise CroftError(f"--disk {text}: a cdrom cannot be written, so there is nothing to save")
+    size, unit = file.stat().st_size, 2048 if kind == "cdrom" else 512
+    if size == 0 or size % unit:
+        raise CroftError(f"--disk {text}: {file} has {size} bytes, which is no multiple of {unit}")
+    if size > LARGEST:
+        raise CroftError(f"--disk {text}: {file} is larger than 2 GB: disks are kept in memory")
+    if save and not os.access(file, os.W_OK):
+        raise CroftError(f"--disk {text}: {file} cannot be written")
+    return Disk(file.absolute(), kind, save)
+
+
+def parse_all(texts):
+    disks = [parse(text) for text in texts]
+    if sum(disk.kind == "virtio" for disk in disks) > 4:
+        raise CroftError("--disk: at most 4 disks of kind virtio")
+    if sum(disk.kind != "virtio" for disk in disks) > 4:
+        raise CroftError("--disk: at most 4 disks of kinds ata and cdrom together")
+    saved = [disk.file for disk in disks if disk.save]
+    if len(set(saved)) != len(saved):
+        raise CroftError("--disk: a file is to be saved twice")
+    return disks
+
+
+def megabytes(disks):
+    """What the disks need of the machine's memory beside the guest's."""
+    return sum((disk.file.stat().st_size + (1 << 20) - 1) >> 20 for disk in disks)
+
+
+def save_words(disks, stream):
+    """QEMU's words for the way back into the file `stream`; none if nothing is to be saved."""
+    if not any(disk.save for disk in disks):
+        return []
+    return ["-chardev", f"file,id=save,path={stream}",
+            "-device", f"isa-debugcon,iobase={SAVE_PORT:#x},chardev=save"]
+
+
+def bare_words(disks):
+    """QEMU's words for the same disks on the bare machine: the same controllers and places."""
+    words, ide, virtio = [], 0, 0
+    for number, disk in enumerate(disks):
+        name = str(disk.file).replace(",", ",,")
+        drive = f"if=none,id=disk{number},format=raw,file={name}"
+        if disk.kind == "cdrom":
+            drive += ",media=cdrom,readonly=on"
+        elif not disk.save:
+            drive += ",snapshot=on"
+        words += ["-drive", drive]
+        if disk.kind == "virtio":
+            device = (f"virtio-blk-pci,disable-modern=on,addr={5 + virtio},"
+                      f"serial=undercroft-{number}")
+            virtio += 1
+        else:
+            kind = "ide-cd" if disk.kind == "cdrom" else "ide-hd"
+            device = f"{kind},bus=ide.{ide // 2},unit={ide % 2}"
+            ide += 1
+        words += ["-device", f"{device},drive=disk{number}"]
+    return words
+
+
+def records(stream):
+    """The stream's records as (disk, block, bytes). One that is not whole is an error by name."""
+    place, count = 0, 0
+    while place < len(stream):
+        if len(stream) - place < RECORD.size:
+            raise CroftError(f"the stream ends within record {count}")
+        magic, disk, block, size, check = RECORD.unpack_from(stream, place)
+        data = stream[place + RECORD.size:place + RECORD.size + size]
+        if magic != MAGIC or size > BLOCK:
+            raise CroftError(f"record {count} is none")
+        if len(data) != size:
+            raise CroftError(f"the stream ends within record {count}")
+        if zlib.crc32(data, zlib.crc32(stream[place:place + 16])) != check:
+            raise CroftError(f"the check sum of record {count} is wrong")
+        place += RECORD.size + size
+        if disk == END:
+            if block != count or place != len(stream):
+                raise CroftError(f"the stream has {count} records, its end says {block}")
+            return
+        yield disk, block, data
+        count += 1
+    raise CroftError("the stream has no end: the run was broken off")
+
+
+def _write_anew(disk, changes, new):
+    """Writes the disk's contents with the changed blocks to the file object `new`."""
+    size = disk.file.stat().st_size
+    with disk.file.open("rb") as old:
+        shutil.copyfileobj(old, new, 1 << 20)
+    for block, data in changes:
+        if block * BLOCK + len(data) > size:
+            raise CroftError(f"block {block} is beyond the end of {disk.file}")
+        new.seek(block * BLOCK)
+        new.write(data)
+    new.flush()
+    os.fsync(new.fileno())
+
+
+def _replace(changes):
+    """{disk: its changed blocks}: first all files anew, then each in the old one's place."""
+    with contextlib.ExitStack() as leftovers:
+        names = {}
+        for disk, blocks in changes.items():
+            handle, name = tempfile.mkstemp(prefix=disk.file.name + ".", dir=disk.file.parent)
+            leftovers.callback(pathlib.Path(name).unlink, missing_ok=True)
+            with os.fdopen(handle, "r+b") as new:
+                _write_anew(disk, blocks, new)
+            shutil.copymode(disk.file, name)
+            names[disk] = name
+        for disk, name in names.items():
+            os.replace(name, disk.file)
+
+
+def save(disks, stream):
+    """Puts what the file `stream` holds into the disks' files: all of it, or nothing."""
+    wanted = {number: disk for number, disk in enumerate(disks) if disk.save}
+    if not wanted:
+        return
+    names = ", ".join(str(disk.file) for disk in wanted.values())
+    try:
+        changes = {number: [] for number in wanted}
+        for number, block, data in records(stream.read_bytes() if stream.exists() else b""):
+            if number not in wanted:
+                raise CroftError(f"a record is of disk {number}, which is not to be saved")
+            changes[number].append((block, data))
+        _replace({disk: changes[number] for number, disk in wanted.items() if changes[number]})
+    except (CroftError, OSError) as error:
+        raise CroftError(f"nothing was saved, and {names} is as it was: {error}",
+                         f"what came is in {stream}") from None
+    for number, disk in wanted.items():
+        progress.say(f"{disk.file}: {len(changes[number])} blocks of 4 KB saved")
+    stream.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def test_virtio_block_twin(disk, expected, options):
     (512, "cdrom", "", "not a multiple of 2048"),
     (512, "virtio", "machine=isa", "kind virtio needs machine=pc"),
     (512, "virtio,,save", "", "save=PORT is not given"),
-    (512, "virtio,,save", "save=0x402", "no debug console answers"),
+    (512, "virtio,,save", "save=0x5e9", "no debug console answers"),
 ])
 def test_refusals(tmp_path, size, words, options, message):
     file = tmp_path / "disk"

@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 
-from . import (bochs, build, errors, execution, firmware, guests, hostile, image, lint, machine,
+from . import (bochs, build, disks, errors, execution, firmware, guests, hostile, image, lint, machine,
                packages, paths, progress, screenshot, suite)
 from .randomtest import command as randomtest
 from .errors import CroftError
@@ -33,6 +33,7 @@ examples:
   ./croft run --monitor 'window=hop:20'           options for the monitor (docs/)
   ./croft run --bare                              the same guest without Undercroft
   ./croft run --kernel my.elf --module 'data a=1' a multiboot or ELF kernel of your own
+  ./croft run --disk my.img,ata,save              with a disk, whose changes are kept
   ./croft run --machine bochs                     in Bochs, which checks what QEMU does not
   ./croft run --append console=tty0 --screenshot screen.png --when 'Run /init'
                                                   what the guest shows, as a picture
@@ -77,6 +78,14 @@ def _guest_options(parser):
     group.add_argument("--initrd", type=pathlib.Path, metavar="FILE", help="its initrd")
     group.add_argument("--module", action="append", default=[], metavar="'FILE ARGS'",
                        help="a boot module with its arguments; may be repeated")
+    group.add_argument("--disk", action="append", default=[], metavar="FILE[,KIND][,save]",
+                       help="a disk; KIND is virtio (default), ata or cdrom. What the guest writes "
+                            "stays in memory and goes with the run, or into FILE with save: as a "
+                            "whole when the run has ended, never if it was broken off. May be "
+                            "repeated")
+    group.add_argument("--with-modules", action="store_true",
+                       help="a Linux guest loads its drivers for virtio, disks and file systems "
+                            "without --disk too")
     group.add_argument("--append", default="", metavar="WORDS",
                        help="added to the guest's command line")
     group.add_argument("--command-line", metavar="WORDS", help="replaces it")
@@ -210,7 +219,8 @@ def _guest(options):
     else:
         if options.initrd or options.module:
             raise CroftError("--initrd and --module go with --kernel")
-        guest = guests.find(options.guest or "linux").prepare()
+        found = guests.find(options.guest or "linux")
+        guest = disks.with_drivers(found, found.prepare(), options.disks, options.with_modules)
     line = guest.command_line if options.command_line is None else options.command_line
     line = f"{line} {options.append}".strip()
     command = getattr(options, "command", None)
@@ -218,15 +228,17 @@ def _guest(options):
         if guest.form != "linux":
             raise CroftError("--exec needs a Linux guest")
         line = execution.command_line(line, command)
-    return guests.dataclasses.replace(guest, command_line=line)
+    modules = guest.modules if options.bare else (*guest.modules, *disks.modules(options.disks))
+    return guests.dataclasses.replace(guest, command_line=line, modules=modules)
 
 
 def _monitor_options(options):
-    return f"mem={options.memory}M {options.monitor}".strip()
+    return f"mem={options.memory}M {disks.monitor_option(options.disks)} {options.monitor}".strip()
 
 
 def _prepare(options):
     packages.require("run")
+    options.disks = disks.parse_all(options.disk)
     if not options.bare and not options.no_build:
         build.image()
     elif not options.bare and not paths.IMAGE.exists():
@@ -237,6 +249,7 @@ def _prepare(options):
 def _bochs_setup(options, guest, memory, log):
     if options.boot == "kernel" or options.qemu or options.cpu:
         raise CroftError("--boot kernel, --cpu and --qemu are QEMU's")
+    disks.check_bochs(options.disks, options.bare)
     packages.require("bochs")
     iso = image.cached(guest, options.bare, _monitor_options(options), mode=options.framebuffer)
     return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL)
@@ -253,8 +266,9 @@ def _qemu_setup(options, guest, memory, log):
         iso = image.cached(guest, options.bare, _monitor_options(options), platforms,
                            options.framebuffer)
         boot = machine.boot_iso(iso)
+    extra = disks.machine_words(options.disks, options.bare, options.boot)
     return machine.Setup(boot, memory, interactive=options.command is None, log=log,
-                         extra=shlex.split(options.qemu), firmware=options.firmware,
+                         extra=[*extra, *shlex.split(options.qemu)], firmware=options.firmware,
                          cpu=options.cpu)
 
 
@@ -272,12 +286,18 @@ def do_run(options):
     guest = _prepare(options)
     memory = options.machine_memory
     if memory is None:
-        memory = options.memory if options.bare else machine_memory(options.memory)
+        memory = options.memory if options.bare else (machine_memory(options.memory) +
+                                                      disks.megabytes(options.disks))
     make_setup = _bochs_setup if options.machine == "bochs" else _qemu_setup
     setup = make_setup(options, guest, memory, options.log or paths.LOGS / "run.log")
     if options.show:
         print(machine.describe(setup))
         return 0
+    with disks.given_back([] if options.bare else options.disks):
+        return _run(options, setup)
+
+
+def _run(options, setup):
     if options.screenshot:
         return screenshot.run(setup, screenshot.Plan(options.screenshot, options.keys, options.after,
                                                      options.when, options.timeout))
@@ -291,6 +311,7 @@ def do_run(options):
 def do_iso(options):
     packages.require("iso")
     guest = _prepare(options)
+    disks.check_image(options.disks, options.bare)
     image.write(guest, options.bare, _monitor_options(options), options.output,
                 options.framebuffer)
     progress.say(f"wrote {options.output} ({options.output.stat().st_size >> 20} MB)")

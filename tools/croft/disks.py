@@ -15,11 +15,11 @@ import struct
 import tempfile
 import zlib
 
-from . import progress
+from . import guests, paths, progress
 from .errors import CroftError
 
 KINDS = ("virtio", "ata", "cdrom")
-SAVE_PORT = 0x402
+SAVE_PORT = 0x5E9  # not 0x402, where QEMU's BIOS and OVMF write their own messages
 BLOCK = 4096
 RECORD = struct.Struct("<4sIIII")
 MAGIC = b"UDSK"
@@ -79,21 +79,71 @@ def parse_all(texts):
     return disks
 
 
+def linux_devices(disks):
+    """The names under /dev that Linux gives the disks, in their order."""
+    letters = {"virtio": iter("abcd"), "ata": iter("abcd"), "cdrom": iter("0123")}
+    prefixes = {"virtio": "vd", "ata": "sd", "cdrom": "sr"}
+    return [prefixes[disk.kind] + next(letters[disk.kind]) for disk in disks]
+
+
 def megabytes(disks):
     """What the disks need of the machine's memory beside the guest's."""
     return sum((disk.file.stat().st_size + (1 << 20) - 1) >> 20 for disk in disks)
 
 
-def save_words(disks, stream):
-    """QEMU's words for the way back into the file `stream`; none if nothing is to be saved."""
-    if not any(disk.save for disk in disks):
+def modules(disks):
+    """The boot modules that the disks are."""
+    return [guests.Module(disk.file, disk.arguments) for disk in disks]
+
+
+def with_drivers(guest, prepared, disks, always):
+    """A Linux guest of the catalogue with the drivers that its disks need, or with all of them."""
+    if not isinstance(guest, guests.DebianLinux) or not (disks or always):
+        return prepared
+    kinds = set(KINDS) if always else {disk.kind for disk in disks}
+    return guest.with_drivers(prepared, kinds, linux_devices(disks))
+
+
+def _any_saved(disks):
+    return any(disk.save for disk in disks)
+
+
+def monitor_option(disks):
+    return f"save={SAVE_PORT:#x}" if _any_saved(disks) else ""
+
+
+def check_image(disks, bare):
+    """Refuses what an image for a machine of the user's cannot do."""
+    if bare and disks:
+        raise CroftError("--bare and --disk: an image for the bare machine holds no disks")
+    if _any_saved(disks):
+        raise CroftError("--disk: save needs croft run: an image has no way to give changes back")
+
+
+def check_bochs(disks, bare):
+    if _any_saved(disks) or (bare and disks):
+        raise CroftError("--machine bochs takes --disk without save and without --bare only")
+
+
+def _stream():
+    return paths.LOGS / f"save-{os.getpid()}.stream"
+
+
+def machine_words(disks, bare, boot):
+    """QEMU's words around the disks: the way back, or on the bare machine the disks themselves."""
+    if bare:
+        return _bare_words(disks, boot)
+    if not _any_saved(disks):
         return []
-    return ["-chardev", f"file,id=save,path={stream}",
+    return ["-chardev", f"file,id=save,path={_stream()}",
             "-device", f"isa-debugcon,iobase={SAVE_PORT:#x},chardev=save"]
 
 
-def bare_words(disks):
-    """QEMU's words for the same disks on the bare machine: the same controllers and places."""
+def _bare_words(disks, boot):
+    """The same disks with the same controllers and places, as QEMU's own."""
+    if boot == "grub" and sum(disk.kind != "virtio" for disk in disks) > 2:
+        raise CroftError("--bare: the CD that GRUB boots from stands in the place of the third ata or "
+                         "cdrom disk", "--boot kernel has none")
     words, ide, virtio = [], 0, 0
     for number, disk in enumerate(disks):
         name = str(disk.file).replace(",", ",,")
@@ -166,6 +216,19 @@ def _replace(changes):
             names[disk] = name
         for disk, name in names.items():
             os.replace(name, disk.file)
+
+
+@contextlib.contextmanager
+def given_back(disks):
+    """Around a run: what the guest has changed on disks that are to be saved is in their files then."""
+    stream = _stream()
+    if _any_saved(disks):
+        stream.parent.mkdir(parents=True, exist_ok=True)
+        stream.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        save(disks, stream)
 
 
 def save(disks, stream):

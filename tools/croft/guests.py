@@ -6,12 +6,14 @@ and machine.py's business.
 
 import dataclasses
 import gzip
+import hashlib
 import json
+import os
 import pathlib
 import struct
 import typing
 
-from . import debian, initramfs, paths, progress
+from . import debian, initramfs, kernel_modules, paths, progress
 from .errors import CroftError
 
 # Quiet: no ACPI, APICs or SMP to probe (the virtual PC has none), no self-tests, no ISA PnP.
@@ -103,6 +105,28 @@ class DebianLinux:
             partial.write_bytes(archive)
             partial.replace(self.initrd)
         return Prepared("linux", self.kernel, LINUX_COMMAND_LINE, (Module(self.initrd),))
+
+    def _modules(self, kinds):
+        facts = json.loads(self.facts.read_text())
+        folder = self.folder / f"modules-{facts['kernel version']}"
+        if not folder.exists():
+            deb, version = debian.fetch(facts["kernel"])
+            if version != facts["kernel version"]:
+                raise CroftError(f"{facts['kernel']} is there in version {version} only",
+                                 f"./croft fetch --fresh {self.name}")
+            kernel_modules.unpack(deb, facts["kernel"][len("linux-image-"):], folder)
+        return kernel_modules.in_order(folder, kinds)
+
+    def with_drivers(self, prepared, kinds, devices):
+        """The guest with the drivers for disks of these kinds; it waits for the devices at its
+        start. They have an initrd of their own, so that a run without disks is as fast as before."""
+        archive = initramfs.build(self.busybox.read_bytes(), self._modules(kinds), devices)
+        initrd = self.folder / f"initrd-{hashlib.sha256(archive).hexdigest()[:12]}.gz"
+        if not initrd.exists():
+            partial = initrd.with_name(f"{initrd.name}.{os.getpid()}.partial")
+            partial.write_bytes(archive)
+            partial.replace(initrd)
+        return dataclasses.replace(prepared, modules=(Module(initrd),))
 
 
 @dataclasses.dataclass(frozen=True)

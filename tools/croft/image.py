@@ -17,6 +17,7 @@ from . import paths, progress
 from .errors import CroftError
 
 FOLDER = paths.CACHE / "iso"
+KEPT_BYTES = 2 << 30  # of images in the cache, likewise
 KEPT = 16  # images in the cache; the least recently used ones go first
 
 # GRUB's own messages appear on the serial line too, where a headless machine can be read.
@@ -157,6 +158,15 @@ def cached(guest, bare, monitor_options, platforms=BIOS_ONLY, mode=None):
     if not target.exists():
         _write(files, target, platforms)
     target.touch()
-    for old in sorted(FOLDER.glob("*.iso"), key=lambda iso: -iso.stat().st_mtime)[KEPT:]:
-        old.unlink()
+    _forget_old(target)
     return target
+
+
+def _forget_old(newest):
+    total = newest.stat().st_size
+    others = [iso for iso in FOLDER.glob("*.iso") if iso != newest]
+    others.sort(key=lambda iso: -iso.stat().st_mtime)
+    for number, old in enumerate(others, 1):
+        total += old.stat().st_size
+        if number >= KEPT or total > KEPT_BYTES:
+            old.unlink(missing_ok=True)

@@ -20,6 +20,19 @@ export ENV=/croft/aliases
 trap /croft/poweroff USR1 USR2
 trap '/bin/busybox reboot -f' TERM
 
+# Only with disks: their drivers, and some time for the drivers to find them.
+if [ -f /croft/load ]; then
+  for module in $(cat /croft/load); do insmod /croft/modules/$module; done
+  for device in $(cat /croft/devices); do
+    tries=0
+    while [ ! -b /dev/$device ] && [ $tries -lt 300 ]; do
+      usleep 100000
+      tries=$((tries + 1))
+    done
+  done
+  rm -r /croft/modules
+fi
+
 command=
 for word in $(cat /proc/cmdline); do
   case $word in croft.exec=*) command=${word#croft.exec=} ;; esac

@@ -69,7 +69,7 @@ TEST(Options, ResourceControl) {
   EXPECT_EQ(parsed("").watchdog, 0u);
   EXPECT_FALSE(parsed("").check_frames);
   EXPECT_EQ(parsed("").save_port, 0u);
-  EXPECT_EQ(parsed("save=0x402").save_port, 0x402u);
+  EXPECT_EQ(parsed("save=0x5e9").save_port, 0x5e9u);
   for (const char* line : {"save=0", "save=0x10000", "save=yes", "save="}) {
     EXPECT_NE(refused(line), "accepted") << line;
   }

@@ -22,6 +22,7 @@ trap '/bin/busybox reboot -f' TERM
 
 # Only with disks: their drivers, and some time for the drivers to find them.
 if [ -f /croft/load ]; then
+  echo >/proc/sys/kernel/modprobe # all that is needed is in the list
   for module in $(cat /croft/load); do insmod /croft/modules/$module; done
   for device in $(cat /croft/devices); do
     tries=0

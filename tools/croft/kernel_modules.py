@@ -16,7 +16,7 @@ from .errors import CroftError
 WANTED = {
     "all": ("crc32c_generic", "ext4"),
     "virtio": ("virtio_pci", "virtio_blk", "virtio-rng", "virtio_console"),
-    "ata": ("ata_piix", "sd_mod"),
+    "ata": ("crct10dif_generic", "crc64_rocksoft_generic", "ata_piix", "sd_mod"),
     "cdrom": ("ata_piix", "sr_mod", "isofs"),
 }
 # Where they and what they depend on are, below lib/modules/RELEASE/kernel.

@@ -179,7 +179,7 @@ std::span<const std::byte> read_only_image() {
 
 // The guest's last screen stays if it has halted: there it says why.
 [[noreturn]] void finish(x86::Machine& out, Monitor& monitor, const RunEnd& end) {
-  if (end.kind != RunEnd::Kind::halted) out.screen().take_back();
+  if (end.kind != RunEnd::Kind::halted) out.take_screen_back();
   print_statistics(out, monitor.statistics(), monitor.shadow_counts(), monitor.cache_counts());
   switch (end.kind) {
     case RunEnd::Kind::power_off:
@@ -229,7 +229,12 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     refuse(machine, "mem", "not enough machine memory");
   }
   x86::VgaDisplay display(machine.screen(), slots);
-  if (machine.shows_text_mode()) display.copy_font(vm.video);
+  FramebufferDisplay framebuffer_display(machine.framebuffer_screen());
+  if (machine.shows_text_mode()) {
+    display.copy_font(vm.video);
+  } else {
+    FramebufferDisplay::copy_font(vm.video);
+  }
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
     refuse(machine, "machine", "its firmware does not fit into its ROM");
@@ -246,10 +251,11 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.guard == Guard::exact,
       options.watchdog,
       options.user == UserMode::translate};
-  const Monitor::Foundation foundation{machine,  machine.timer(),
-                                       input,    vm,
-                                       nullptr,  x86::physical_of_offset(0),
-                                       &machine, machine.shows_text_mode() ? &display : nullptr};
+  GuestDisplay* const guest_display =
+      machine.shows_text_mode() ? static_cast<GuestDisplay*>(&display) : &framebuffer_display;
+  const Monitor::Foundation foundation{machine,  machine.timer(), input,
+                                       vm,       nullptr,         x86::physical_of_offset(0),
+                                       &machine, guest_display};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
   FrameCheck* const check =

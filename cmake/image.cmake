@@ -22,6 +22,13 @@ target_compile_options(image_objects PRIVATE ${FREESTANDING_FLAGS}
 set_source_files_properties(${CMAKE_SOURCE_DIR}/boot/processor_check.cpp PROPERTIES
                             COMPILE_OPTIONS "-march=i486")
 
+# What runs once, before the guest, is to be small: the image has a limit (linker.ld).
+foreach(source ${IMAGE_SOURCES})
+  if(source MATCHES "/(boot|guest_loader)/.*[.]cpp$" AND NOT source MATCHES "processor_check")
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-Os")
+  endif()
+endforeach()
+
 set(IMAGE_SCRIPT ${CMAKE_SOURCE_DIR}/linker.ld)
 set(SYMBOLS_SCRIPT ${CMAKE_SOURCE_DIR}/cmake/symbols.py)
 set(CHECK_SCRIPT ${CMAKE_SOURCE_DIR}/cmake/check_image.py)

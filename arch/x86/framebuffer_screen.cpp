@@ -12,6 +12,22 @@ void FramebufferScreen::initialise(const Framebuffer& framebuffer) {
 
 void FramebufferScreen::write(std::string_view text) {
   messages_.write(text);
+  if (!guest_shows_) text_.put_cells(0, messages_.cells());
+}
+
+FramebufferText& FramebufferScreen::give_to_guest() {
+  guest_shows_ = true;
+  return text_;
+}
+
+// The guest may have drawn anything anywhere.
+void FramebufferScreen::take_back() {
+  if (!guest_shows_) return;
+  guest_shows_ = false;
+  text_.use_built_in_font();
+  text_.set_palette(standard_palette);
+  text_.set_bright_grounds(true);
+  text_.set_shape({});
   text_.put_cells(0, messages_.cells());
 }
 

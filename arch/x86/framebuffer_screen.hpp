@@ -6,18 +6,22 @@
 #include <string_view>
 
 #include "host_paging.hpp"
-#include "monitor/display/framebuffer_text.hpp"
+#include "monitor/display/framebuffer_display.hpp"
 #include "monitor/display/message_text.hpp"
 
 namespace undercroft::x86 {
 
-class FramebufferScreen final : private PixelMemory {
+class FramebufferScreen final : private PixelMemory, public FramebufferDisplay::Screen {
  public:
   constexpr explicit FramebufferScreen(HostPaging& paging) : paging_(paging) {}
 
   void initialise(const Framebuffer&);
   bool active() const { return text_.has_target(); }
+  // While the screen is the guest's, the text is kept for take_back.
   void write(std::string_view text);
+
+  FramebufferText& give_to_guest() override;
+  void take_back();
 
  private:
   std::byte* at(std::uint32_t offset, unsigned bytes) override;
@@ -25,6 +29,7 @@ class FramebufferScreen final : private PixelMemory {
   HostPaging& paging_;
   HostPhysical start_{};
   HostPhysical shown_{};  // the first of the two pages; none at first
+  bool guest_shows_ = false;
   MessageText messages_;
   FramebufferText text_;
 };

@@ -50,6 +50,7 @@ void Machine::initialise(const MachineFacts& facts) {
   paging_.enable();
   tables_.load(base_);
   load_root(paging_.monitor_root());
+  initialise_processor();
   serial_.initialise();
   if (facts.framebuffer.present()) {
     framebuffer_screen_.initialise(facts.framebuffer);
@@ -57,7 +58,6 @@ void Machine::initialise(const MachineFacts& facts) {
     screen_.initialise();
   }
   set_panic_console(*this);
-  initialise_processor();
   local_apic_.initialise(paging_);
   hpet_.initialise(paging_, facts.hpet);
   // In this order: what the firmware's timer has left pending is forgotten with the ICW1.
@@ -166,6 +166,11 @@ bool Machine::poll_interrupts() {
   const std::uint32_t before = interrupts_handled_;
   allow_interrupts();
   return interrupts_handled_ != before;
+}
+
+void Machine::take_screen_back() {
+  if (framebuffer_screen_.active()) return framebuffer_screen_.take_back();
+  screen_.take_back();
 }
 
 void Machine::write(std::string_view text) {

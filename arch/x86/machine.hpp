@@ -68,6 +68,9 @@ class Machine final : public Processor, public Console {
   Screen& screen() { return screen_; }
   // The screen is a VGA in text mode, and no framebuffer.
   bool shows_text_mode() const { return !framebuffer_screen_.active(); }
+  FramebufferScreen& framebuffer_screen() { return framebuffer_screen_; }
+  // The monitor's messages are shown again, whatever the guest has shown.
+  void take_screen_back();
 
  private:
   void initialise_processor();

@@ -42,7 +42,7 @@ void print_back_trace(Console& out, std::uint32_t frame) {
 Console* begin(std::string_view message) {
   if (panicking || !report_console) exit_machine(ExitCode::panic);
   panicking = true;
-  machine().screen().take_back();
+  machine().take_screen_back();
   print(*report_console, "\nundercroft: panic: {}\n", message);
   return report_console;
 }

@@ -10,15 +10,20 @@ namespace undercroft {
 void FramebufferText::set_target(const Framebuffer& framebuffer, PixelMemory& memory) {
   target_ = framebuffer;
   memory_ = &memory;
+  cells_.fill(blank_cell);
   use_built_in_font();
-  set_palette(standard_palette);
   set_shape({});
+  set_palette(standard_palette);
+  set_bright_grounds(true);
+}
+
+FramebufferText::Shape FramebufferText::possible(const Shape& shape) {
+  return {std::clamp(shape.columns, 1u, most_columns), std::clamp(shape.rows, 1u, most_rows),
+          std::clamp(shape.lines, 1u, most_lines)};
 }
 
 void FramebufferText::set_shape(const Shape& shape) {
-  shape_ = {std::clamp(shape.columns, 1u, most_columns), std::clamp(shape.rows, 1u, most_rows),
-            std::clamp(shape.lines, 1u, most_lines)};
-  cells_.fill(blank_cell);
+  shape_ = possible(shape);
   cursor_.reset();
   const unsigned width = shape_.columns * cell_width, height = shape_.rows * shape_.lines;
   // A cell's line has to fit what PixelMemory gives at once.
@@ -29,10 +34,10 @@ void FramebufferText::set_shape(const Shape& shape) {
   left_ = (target_.width - shown_columns_ * cell_width * scale_) / 2;
   top_ = (target_.height - shown_rows_ * shape_.lines * scale_) / 2;
   clear();
+  redraw();
 }
 
 void FramebufferText::clear() {
-  if (!memory_) return;
   constexpr unsigned piece = 256;
   for (unsigned y = 0; y < target_.height; ++y) {
     const unsigned bytes = target_.width * target_.bytes_per_pixel();
@@ -44,13 +49,28 @@ void FramebufferText::clear() {
 }
 
 void FramebufferText::set_palette(const TextPalette& palette) {
-  for (unsigned i = 0; i < palette.size(); ++i) pixels_[i] = target_.pixel(palette[i]);
+  std::array<std::uint32_t, 16> pixels{};
+  for (unsigned i = 0; i < palette.size(); ++i) pixels[i] = target_.pixel(palette[i]);
+  if (pixels == pixels_) return;
+  pixels_ = pixels;
+  redraw();
+}
+
+void FramebufferText::set_bright_grounds(bool bright) {
+  const unsigned mask = bright ? 15 : 7;
+  if (mask == ground_mask_) return;
+  ground_mask_ = mask;
+  redraw();
 }
 
 void FramebufferText::set_glyph(std::uint8_t character, std::span<const std::uint8_t> lines) {
   for (unsigned line = 0; line < most_lines; ++line) {
     font_[character * most_lines + line] = line < lines.size() ? lines[line] : std::uint8_t{0};
   }
+}
+
+void FramebufferText::set_glyph_line(std::uint8_t character, unsigned line, std::uint8_t bits) {
+  font_[character * most_lines + line % most_lines] = bits;
 }
 
 void FramebufferText::use_built_in_font() {
@@ -112,7 +132,7 @@ void FramebufferText::draw_line(unsigned first, unsigned end, unsigned line, std
   for (unsigned at = first; at < end; ++at, offset += bytes) {
     const unsigned attribute = cells_[at] >> 8;
     paint(memory_->at(offset, bytes), bits_of(at, line), pixels_[attribute & 15],
-          pixels_[attribute >> 4]);
+          pixels_[attribute >> 4 & ground_mask_]);
   }
 }
 

@@ -66,12 +66,21 @@ class FramebufferText {
   void set_target(const Framebuffer& framebuffer, PixelMemory& memory);
   bool has_target() const { return memory_ != nullptr; }
 
-  // Blanks the whole framebuffer and all cells. What is beyond the largest shape is left out.
+  // Blanks the whole framebuffer, and draws the cells in their new places. What is beyond the
+  // largest shape is left out.
   void set_shape(const Shape&);
+  // Blanks the framebuffer; the cells stay what they are.
+  void clear();
   const Shape& shape() const { return shape_; }
+  // Whether set_shape with this one would lead to the present one.
+  bool is_shape(const Shape& shape) const { return shape_ == possible(shape); }
+  // Both draw everything again if they change something.
   void set_palette(const TextPalette&);
+  // Whether bit 15 of a cell is part of the ground's colour; else it blinks, which is not shown.
+  void set_bright_grounds(bool);
   // Lines 0 to 31 of one character's shape; lines beyond those given are empty.
   void set_glyph(std::uint8_t character, std::span<const std::uint8_t> lines);
+  void set_glyph_line(std::uint8_t character, unsigned line, std::uint8_t bits);
   void use_built_in_font();
 
   // Draws those that differ. Cells are counted row by row.
@@ -83,7 +92,7 @@ class FramebufferText {
   std::uint16_t cell(unsigned at) const { return cells_[at]; }
 
  private:
-  void clear();
+  static Shape possible(const Shape&);
   void draw_cell(unsigned at);
   void draw_run(unsigned first, unsigned end);
   void draw_line(unsigned first, unsigned end, unsigned line, std::uint32_t offset);
@@ -97,6 +106,7 @@ class FramebufferText {
   unsigned left_ = 0, top_ = 0;                  // pixels
   unsigned shown_columns_ = 0, shown_rows_ = 0;  // that fit
   std::optional<TextCursor> cursor_{};
+  unsigned ground_mask_ = 0;                // of an attribute's upper half
   std::array<std::uint32_t, 16> pixels_{};  // of the palette
   std::array<std::uint16_t, most_columns * most_rows> cells_{};
   std::array<std::uint8_t, 256 * most_lines> font_{};

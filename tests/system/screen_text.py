@@ -35,7 +35,8 @@ def dump(monitor, target):
 
 def text_of(image):
     """The lines of the 80 by 25 cells in the middle of a PPM; characters that are not the font's
-    are question marks. The ground is black."""
+    are question marks. A cell's ground is
+    its upper left pixel."""
     _, size, _, pixels = image.split(b"\n", 3)
     width, height = (int(word) for word in size.split())
     scale = max(1, min(width // (COLUMNS * WIDTH), height // (ROWS * HEIGHT)))
@@ -43,12 +44,15 @@ def text_of(image):
     top = (height - ROWS * HEIGHT * scale) // 2
     font = _font()
 
-    def lit(x, y):
+    def pixel(x, y):
         at = ((top + y * scale) * width + left + x * scale) * 3
-        return pixels[at:at + 3] != b"\0\0\0"
+        return pixels[at:at + 3]
 
     def character(column, row):
-        return font.get(bytes(sum(lit(column * WIDTH + x, row * HEIGHT + y) << 7 - x
-                                  for x in range(WIDTH)) for y in range(HEIGHT)), "?")
+        cell = [[pixel(column * WIDTH + x, row * HEIGHT + y) for x in range(WIDTH)]
+                for y in range(HEIGHT)]
+        ground = cell[0][0]
+        return font.get(bytes(sum((line[x] != ground) << 7 - x for x in range(WIDTH))
+                              for line in cell), "?")
     return ["".join(character(column, row) for column in range(COLUMNS)).rstrip()
             for row in range(ROWS)]

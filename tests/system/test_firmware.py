@@ -8,6 +8,7 @@ import pytest
 import screen_text
 import transcripts
 from conftest import CROFT
+from test_autopsy import kernel
 from test_guests import FOLDER, PASSED, bare
 
 UEFI = ["uefi32", "uefi64"]
@@ -62,6 +63,37 @@ def test_one_image_boots_by_every_firmware(croft, hello_image, firmware, medium)
     boots(croft, hello_image, firmware, medium)
 
 
+# Writes "Undercroft's guest" to the VGA's text memory, in the second line, and halts for ever.
+TEXT = b"Undercroft's guest"
+WRITE_TEXT = b"\xbf" + (0xb80a0).to_bytes(4, "little") + b"".join(
+    b"\x66\xb8" + bytes([c, 0x1e]) + b"\x66\xab" for c in TEXT) + b"\xfa\xf4"
+
+
+def screen_of(line, tmp_path, until):
+    """What is shown once `until` has come over the serial line, of a machine that does not end."""
+    line = list(line)
+    at = line.index("-device")  # isa-debug-exit
+    del line[at:at + 2]
+    at = line.index("-mon")
+    line[at:at + 2] = ["-monitor", f"unix:{tmp_path}/qemu,server,nowait"]
+    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+        try:
+            for output in machine.stdout:
+                if until in output:
+                    break
+            return screen_text.text_of(screen_text.dump(tmp_path / "qemu", tmp_path / "screen"))
+        finally:
+            machine.kill()
+
+
+@pytest.mark.hosted
+def test_the_guests_text_is_shown_without_text_mode(croft, tmp_path):
+    (tmp_path / "kernel").write_bytes(kernel(WRITE_TEXT))
+    line = show(croft, "--kernel", str(tmp_path / "kernel"), "--framebuffer", "1024x768x32")
+    shown = screen_of(line, tmp_path, b"halted for ever")
+    assert shown[1] == TEXT.decode(), "\n".join(shown)
+
+
 @pytest.mark.hosted
 @pytest.mark.parametrize("words, size", [
     (["--framebuffer", "1024x768x32"], None),
@@ -71,19 +103,8 @@ def test_one_image_boots_by_every_firmware(croft, hello_image, firmware, medium)
 def test_messages_are_readable_without_text_mode(croft, tmp_path, words, size):
     (tmp_path / "kernel").write_text("no kernel")
     line = show(croft, "--kernel", str(tmp_path / "kernel"), *words)
-    at = line.index("-device")  # without isa-debug-exit the screen stays
-    del line[at:at + 2]
-    at = line.index("-mon")
-    line[at:at + 2] = ["-monitor", f"unix:{tmp_path}/qemu,server,nowait"]
     line += ["-vga", "none", "-device", f"VGA,edid=on,{size}"] if size else []
-    with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
-        try:
-            for output in machine.stdout:
-                if b"undercroft: guest:" in output:
-                    break
-            shown = screen_text.text_of(screen_text.dump(tmp_path / "qemu", tmp_path / "screen"))
-        finally:
-            machine.kill()
+    shown = screen_of(line, tmp_path, b"undercroft: guest:")
     text = "\n".join(shown)
     assert any(line.startswith("host: processor ") for line in shown), text
     assert any(line.startswith("undercroft: guest: ") for line in shown), text

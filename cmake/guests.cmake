@@ -36,3 +36,6 @@ guest_kernel(random random ${random_sources} tests/random/kernel/entry.S)
 # The hostile kernel is one of all its files, and has no twin.
 file(GLOB hostile_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/hostile/*.cpp)
 guest_kernel(hostile hostile ${hostile_sources})
+# The kernel that reports what its boot loader handed over, with headers that the tests write.
+file(GLOB loader_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/loader/*.cpp)
+guest_kernel(loader boot_report ${loader_sources})

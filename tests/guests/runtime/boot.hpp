@@ -19,6 +19,10 @@ struct [[gnu::packed]] MapEntry {
 bool option(const char* word);
 const BootInformation& boot_information();
 
+// What EAX held: which of the two forms the information has. option() reads the first.
+constexpr u32 multiboot1_magic = 0x2badb002, multiboot2_magic = 0x36d76289;
+u32 boot_magic();
+
 }  // namespace guest
 
 // Each test kernel defines these.

@@ -31,6 +31,7 @@ namespace {
 
 constexpr u16 com1 = 0x3f8;
 const BootInformation* information;
+u32 magic_number;
 bool at_line_start = true;
 u32 failures;
 Trap remembered;
@@ -146,6 +147,7 @@ void set_gate(unsigned vector, u64 gate) { idt_entries[vector] = gate; }
 u64 get_gate(unsigned vector) { return idt_entries[vector]; }
 TaskState& task_state() { return task; }
 const BootInformation& boot_information() { return *information; }
+u32 boot_magic() { return magic_number; }
 
 bool option(const char* word) {
   if (!(information->flags & 4)) return false;
@@ -175,12 +177,14 @@ void trap_dispatch(guest::TrapFrame* frame) {
 
 void kernel_start(guest::u32 magic, const guest::BootInformation* boot) {
   guest::information = boot;
+  guest::magic_number = magic;
   guest::initialise_serial();
   guest::initialise_tables();
   guest::out8(0x21, 0xff);  // no interrupts but those that a test asks for
   guest::out8(0xa1, 0xff);
   guest::line(test_name, ": begins");
-  guest::check(magic == 0x2badb002, "multiboot magic");
+  guest::check(magic == guest::multiboot1_magic || magic == guest::multiboot2_magic,
+               "multiboot magic");
   test();
   guest::finish();
 }

@@ -25,15 +25,21 @@ void program_interrupts(Pc& pc) {
 
 }  // namespace
 
-bool give_firmware(Vm& vm, const PcConfiguration& pc, const CpuidLeaf& processor) {
-  if (pc.kind == MachineKind::isa) return true;
+std::optional<GuestFirmware> give_firmware(Vm& vm, const PcConfiguration& pc,
+                                           const CpuidLeaf& processor) {
+  GuestFirmware firmware;
+  if (pc.kind == MachineKind::isa) return firmware;
   const CpuidLeaf leaf = filter_cpuid(1, 0, processor);
   program_interrupts(vm.pc);
   LoaderRom rom(vm.memory);
   LoaderRam ram(vm.memory, pc.ram_bytes);
   const FirmwarePlatform platform{pc.ram_bytes, leaf.eax, leaf.edx, bios_ticks(pc.unix_seconds),
                                   has_apic,     has_hpet};
-  return write_firmware(rom, ram, platform).has_value();
+  const auto tables = write_firmware(rom, ram, platform);
+  if (!tables) return {};
+  vm.memory.read(tables->acpi, firmware.acpi_root);
+  firmware.has_acpi = true;
+  return firmware;
 }
 
 }  // namespace undercroft::boot

@@ -152,7 +152,7 @@ std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Optio
 }
 
 Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
-          const GuestModules& own, std::uint64_t ram_bytes) {
+          const GuestModules& own, std::uint64_t ram_bytes, const GuestFirmware& firmware) {
   std::array<GuestModule, BootInformation::max_modules> modules{};
   auto& sources = bytes_place.make();
   for (unsigned i = 0; i < own.count; ++i) {
@@ -162,7 +162,9 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
   }
   const auto map = standard_memory_map(ram_bytes);
   LoaderRam ram(vm.memory, ram_bytes);
-  const auto loaded = load_guest(std::span(modules).first(own.count), map, ram);
+  FirmwareData handed_on;
+  if (firmware.has_acpi) handed_on.acpi_root = firmware.acpi_root;
+  const auto loaded = load_guest(std::span(modules).first(own.count), map, ram, handed_on);
   if (!loaded) {
     std::array<char, 200> text;
     refuse(out, "guest", describe(loaded.error(), text));
@@ -236,10 +238,10 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     FramebufferDisplay::copy_font(vm.video);
   }
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
-  if (!give_firmware(vm, configuration, machine.cpuid(1, 0))) {
-    refuse(machine, "machine", "its firmware does not fit into its ROM");
-  }
-  const Vcpu start = load(machine, vm, slots, information, own.value(), ram_bytes);
+  const auto firmware = give_firmware(vm, configuration, machine.cpuid(1, 0));
+  if (!firmware) refuse(machine, "machine", "its firmware does not fit into its ROM");
+  const Vcpu start =
+      load(machine, vm, slots, information, own.value(), ram_bytes, *firmware);
   free_modules(pool, own.value());
 
   MachineInput input(machine);

@@ -9,8 +9,8 @@
 namespace undercroft {
 
 Result<EntryState, LoadError> load_guest(std::span<const GuestModule> modules,
-                                         std::span<const MemoryMapEntry> memory_map,
-                                         GuestRam& ram) {
+                                         std::span<const MemoryMapEntry> memory_map, GuestRam& ram,
+                                         const FirmwareData& firmware) {
   if (modules.empty() || !modules[0].source) {
     return refuse("module", "no boot module is given, so there is no guest kernel");
   }
@@ -20,7 +20,7 @@ Result<EntryState, LoadError> load_guest(std::span<const GuestModule> modules,
   const ImageReader image(*modules[0].source);
   if (image.size() == 0) return refuse("module", "the file is empty");
 
-  Loading loading(modules, memory_map, ram);
+  Loading loading(modules, memory_map, ram, firmware);
   write_bios_data(loading);
   if (has_linux_header(image)) return load_linux(loading, image);
   const auto header = TRY(find_multiboot_header(image));

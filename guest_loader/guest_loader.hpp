@@ -69,6 +69,11 @@ struct GuestModule {
   std::string_view command_line;  // without the file's name
 };
 
+// What the guest's firmware has left that boot information hands on.
+struct FirmwareData {
+  std::span<const std::byte> acpi_root;  // ACPI's RSDP, 20 or 36 bytes; empty: there is none
+};
+
 enum class GuestFormat : std::uint8_t { linux_kernel, multiboot1, multiboot2, elf32 };
 
 std::string_view name_of(GuestFormat);
@@ -95,6 +100,7 @@ std::string_view describe(const LoadError&, std::span<char> buffer);
 // modules[0] is the kernel, the others are its initrd (Linux; several are joined) or its modules.
 // On an error guest RAM may have been written in part.
 Result<EntryState, LoadError> load_guest(std::span<const GuestModule> modules,
-                                         std::span<const MemoryMapEntry> memory_map, GuestRam& ram);
+                                         std::span<const MemoryMapEntry> memory_map, GuestRam& ram,
+                                         const FirmwareData& firmware = {});
 
 }  // namespace undercroft

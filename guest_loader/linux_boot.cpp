@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "entry_state.hpp"
+#include "linux_command_line.hpp"
 #include "linux_layout.hpp"
 
 namespace undercroft {
@@ -16,27 +17,24 @@ struct SetupHeader {
   std::uint32_t header_end = 0;
   std::uint64_t payload_offset = 0;
   std::uint64_t payload_size = 0;
+  std::uint64_t preferred_address = one_megabyte;
+  std::uint64_t run_size = 0;  // from where it runs: what the kernel needs before it reads the map
   std::uint32_t load_address = one_megabyte;
-  std::uint64_t run_size = 0;  // from load_address, what the kernel needs before it reads the map
   std::uint32_t entry = 0;
   std::uint32_t initrd_address_max = 0x37ffffff;
   std::uint32_t command_line_size = 255;  // without the terminating zero
 };
 
-// Where and with how much memory the kernel wants to run. Since 2.10 it says so; it is then loaded
-// there, and its entry moves along with it.
-Result<Done, LoadError> place_kernel(const ImageReader& image, SetupHeader& setup) {
-  setup.entry = image.u32(code32_start);
+// Where and with how much memory the kernel wants to run: since 2.10 it says so.
+Result<Done, LoadError> read_wishes(const ImageReader& image, SetupHeader& setup) {
   setup.run_size = setup.payload_size;
   if (setup.version < 0x20a) return Done{};
-  const std::uint64_t preferred = image.u64(pref_address);
-  if (preferred >> 32 != 0) {
-    return refuse("setup_header.pref_address", "lies above 4 GB", preferred);
+  setup.preferred_address = image.u64(pref_address);
+  if (setup.preferred_address >> 32 != 0) {
+    return refuse("setup_header.pref_address", "lies above 4 GB", setup.preferred_address);
   }
   setup.run_size = std::max<std::uint64_t>(setup.run_size, image.u32(init_size));
-  if (preferred < one_megabyte) return Done{};
-  setup.load_address = static_cast<std::uint32_t>(preferred);
-  setup.entry += setup.load_address - one_megabyte;
+  if (setup.preferred_address < one_megabyte) setup.preferred_address = one_megabyte;
   return Done{};
 }
 
@@ -73,20 +71,51 @@ Result<SetupHeader, LoadError> read_setup_header(const ImageReader& image) {
   }
   if (setup.version >= 0x203) setup.initrd_address_max = image.u32(initrd_addr_max);
   if (setup.version >= 0x206) setup.command_line_size = image.u32(cmdline_size);
-  TRY(place_kernel(image, setup));
+  TRY(read_wishes(image, setup));
   return setup;
 }
 
+// The lowest place that is aligned as the kernel wants, or at least as it needs.
+Result<Done, LoadError> move_kernel(Loading& loading, const ImageReader& image,
+                                    SetupHeader& setup) {
+  const std::uint32_t wanted = image.u32(kernel_alignment);
+  const unsigned least_bit = image.u8(min_alignment);
+  const std::uint32_t least = least_bit > 0 && least_bit < 32 ? 1u << least_bit : wanted;
+  for (const std::uint32_t alignment : {wanted, least}) {
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+      return refuse("setup_header.kernel_alignment", "a power of two expected", alignment);
+    }
+    const auto place =
+        loading.placement.find_lowest(setup.run_size, alignment, one_megabyte, loading.ram.size());
+    if (!place || !loading.placement.claim(*place, setup.run_size)) continue;
+    setup.load_address = *place;
+    return Done{};
+  }
+  return refuse("setup_header.init_size", "guest memory is too small for the kernel",
+                setup.run_size);
+}
+
+// Claims all that the kernel runs in. Since 2.10 a relocatable kernel runs where it is loaded, best
+// at its preferred address; any other is loaded at 1 MB and moves itself to where it prefers to be.
+Result<Done, LoadError> place_kernel(Loading& loading, const ImageReader& image,
+                                     SetupHeader& setup) {
+  const std::uint64_t preferred = setup.preferred_address;
+  if (setup.version >= 0x20a && image.u8(relocatable_kernel) != 0) {
+    setup.load_address = static_cast<std::uint32_t>(preferred);
+    if (loading.placement.claim(preferred, setup.run_size)) return Done{};
+    return move_kernel(loading, image, setup);
+  }
+  const std::uint64_t end = std::max(preferred + setup.run_size, one_megabyte + setup.payload_size);
+  if (loading.placement.claim(one_megabyte, end - one_megabyte)) return Done{};
+  return refuse(
+      end == one_megabyte + setup.payload_size ? "setup_header.syssize" : "setup_header.init_size",
+      "guest memory is too small for the kernel", end - one_megabyte);
+}
+
 Result<Done, LoadError> load_payload(Loading& loading, const ImageReader& image,
-                                     const SetupHeader& setup) {
-  if (!loading.placement.is_ram(setup.load_address, setup.payload_size)) {
-    return refuse("setup_header.syssize", "guest memory is too small for the kernel",
-                  setup.payload_size);
-  }
-  if (!loading.placement.claim(setup.load_address, setup.run_size)) {
-    return refuse("setup_header.init_size", "guest memory is too small for the kernel",
-                  setup.run_size);
-  }
+                                     SetupHeader& setup) {
+  TRY(place_kernel(loading, image, setup));
+  setup.entry = image.u32(code32_start) - one_megabyte + setup.load_address;
   if (setup.entry - setup.load_address >= setup.payload_size) {
     return refuse("setup_header.code32_start", "the entry lies outside the kernel", setup.entry);
   }
@@ -105,15 +134,17 @@ struct InitialRamDisk {
 constexpr std::uint64_t padded(std::uint64_t bytes) { return (bytes + 3) & ~std::uint64_t{3}; }
 
 // All modules after the kernel, one behind the other, each padded to 4 bytes as cpio wants it.
-Result<InitialRamDisk, LoadError> load_initrd(Loading& loading, const SetupHeader& setup) {
+// It lies below `limit`, where the kernel has been told that memory ends.
+Result<InitialRamDisk, LoadError> load_initrd(Loading& loading, const SetupHeader& setup,
+                                              std::uint64_t limit) {
   const auto modules = loading.modules.subspan(1);
   std::uint64_t total = 0;
   for (const GuestModule& module : modules) {
     total += std::min(padded(module.source->size()), std::uint64_t{1} << 33);
   }
   if (total == 0) return InitialRamDisk{};
-  const auto place = loading.placement.find_highest(total, page_size, one_megabyte,
-                                                    std::uint64_t{setup.initrd_address_max} + 1);
+  const std::uint64_t top = std::min(std::uint64_t{setup.initrd_address_max} + 1, limit);
+  const auto place = loading.placement.find_highest(total, page_size, one_megabyte, top);
   if (!place || !loading.placement.claim(*place, total)) {
     return Failure{
         LoadError{"ramdisk_size", "no room for the initrd in guest memory", total, true, 1}};
@@ -213,13 +244,13 @@ bool looks_like_linux(const ImageReader& image) {
 }
 
 Result<EntryState, LoadError> load_linux(Loading& loading, const ImageReader& image) {
-  const SetupHeader setup = TRY(read_setup_header(image));
+  SetupHeader setup = TRY(read_setup_header(image));
   const std::string_view text = loading.modules[0].command_line;
   if (text.size() > setup.command_line_size) {
     return refuse("setup_header.cmdline_size", "the command line is longer", text.size());
   }
   TRY(load_payload(loading, image, setup));
-  const InitialRamDisk initrd = TRY(load_initrd(loading, setup));
+  const InitialRamDisk initrd = TRY(load_initrd(loading, setup, memory_limit(text)));
 
   // The command line follows the zero page, since before 2.02 it is found by a 16-bit offset.
   ZeroPage page(loading.ram,

@@ -38,10 +38,13 @@ inline constexpr std::uint32_t code32_start = 0x214;
 inline constexpr std::uint32_t ramdisk_image = 0x218;
 inline constexpr std::uint32_t ramdisk_size = 0x21c;
 inline constexpr std::uint32_t cmd_line_ptr = 0x228;
-inline constexpr std::uint32_t initrd_addr_max = 0x22c;  // 2.03
-inline constexpr std::uint32_t cmdline_size = 0x238;     // 2.06
-inline constexpr std::uint32_t pref_address = 0x258;     // 2.10, 64 bits
-inline constexpr std::uint32_t init_size = 0x260;        // 2.10
+inline constexpr std::uint32_t initrd_addr_max = 0x22c;     // 2.03
+inline constexpr std::uint32_t kernel_alignment = 0x230;    // 2.05
+inline constexpr std::uint32_t relocatable_kernel = 0x234;  // 2.05, one byte
+inline constexpr std::uint32_t min_alignment = 0x235;       // 2.10, one byte: a power of two
+inline constexpr std::uint32_t cmdline_size = 0x238;        // 2.06
+inline constexpr std::uint32_t pref_address = 0x258;        // 2.10, 64 bits
+inline constexpr std::uint32_t init_size = 0x260;           // 2.10
 
 inline constexpr std::uint32_t smallest_header_end = 0x228;  // 2.00 ends with heap_end_ptr
 inline constexpr std::uint32_t largest_header_end = 0x290;   // edd_mbr_sig_buffer follows

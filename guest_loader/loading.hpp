@@ -16,10 +16,12 @@ struct Loading {
   std::span<const GuestModule> modules;  // modules[0] is the kernel
   std::span<const MemoryMapEntry> memory_map;
   GuestRam& ram;
+  FirmwareData firmware;
   Placement placement;
 
-  Loading(std::span<const GuestModule> m, std::span<const MemoryMapEntry> map, GuestRam& r)
-      : modules(m), memory_map(map), ram(r), placement(map, r.size()) {}
+  Loading(std::span<const GuestModule> m, std::span<const MemoryMapEntry> map, GuestRam& r,
+          const FirmwareData& f)
+      : modules(m), memory_map(map), ram(r), firmware(f), placement(map, r.size()) {}
 };
 
 // Copies part of a file; false if the file or RAM is too short for it.
@@ -41,6 +43,7 @@ class GuestWriter {
   void u32(std::uint32_t value) { field(value, 4); }
   void u64(std::uint64_t value) { field(value, 8); }
   void string(std::string_view text);  // and its terminating zero
+  void bytes(std::span<const std::byte> data) { raw(data); }
   void align(std::uint32_t alignment) {
     while (written_ % alignment != 0) u8(0);
   }

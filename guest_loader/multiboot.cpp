@@ -15,8 +15,8 @@ Result<EntryState, LoadError> load_multiboot(Loading& loading, const ImageReader
   const MultibootImage loaded = TRY(load_multiboot_image(loading, image, header));
   const bool first = header.version == GuestFormat::multiboot1;
   const GuestPhysical information = first
-                                        ? TRY(write_multiboot1_information(loading, header, loaded))
-                                        : TRY(write_multiboot2_information(loading, loaded));
+                                        ? TRY(write_multiboot1_information(loading, image, loaded))
+                                        : TRY(write_multiboot2_information(loading, image, loaded));
   EntryState state{TRY(flat_entry_state(loading, loaded.entry)), header.version};
   state.vcpu[Register::eax] = first ? handover_magic1 : handover_magic2;
   state.vcpu[Register::ebx] = information.value();

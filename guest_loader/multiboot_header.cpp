@@ -55,7 +55,7 @@ SearchResult search(const ImageReader& image, const SearchRule& rule) {
 }
 
 Result<MultibootHeader, LoadError> read_header1(const ImageReader& image, std::uint32_t at) {
-  constexpr std::uint32_t video_flag = 1u << 2, address_flag = 1u << 16;
+  constexpr std::uint32_t address_flag = 1u << 16;
   constexpr std::uint32_t known_required = 7;  // of bits 0 to 15, those that must be obeyed
   const std::uint32_t flags = image.u32(at + 4);
   if (flags & 0xffff & ~known_required) {
@@ -63,7 +63,6 @@ Result<MultibootHeader, LoadError> read_header1(const ImageReader& image, std::u
   }
   MultibootHeader header;
   header.offset = at;
-  header.wants_video = flags & video_flag;
   if (flags & address_flag) {
     if (!image.contains(at, 32)) {
       return refuse("multiboot entry_addr", "the file ends in the address fields", image.size());
@@ -98,10 +97,47 @@ struct Tag {
   std::uint32_t size = 0;
 };
 
-// What multiboot_info2 hands over: command line, loader name, modules, basic memory, memory map,
-// framebuffer; and the BIOS-only tags 5 (boot device), 7 (VBE), 10 (APM) never on this machine.
-constexpr bool provides(std::uint32_t information) {
-  return (information >= 1 && information <= 4) || information == 6 || information == 8;
+// The types of information that a kernel may demand. Of these, a PC without disk BIOS, VBE, APM,
+// EFI and network boot has no 5, 7, 10 to 12 and 16 to 20, and leaves them out, as GRUB does there;
+// 13, SMBIOS, is not in GRUB's list either.
+constexpr bool is_known(std::uint32_t information) {
+  return information <= 21 && information != 13;
+}
+
+Result<Done, LoadError> read_information_request(const ImageReader& image, const Tag& tag) {
+  if (tag.flags & optional_tag) return Done{};
+  for (std::uint32_t i = 8; i + 4 <= tag.size; i += 4) {
+    const std::uint32_t wanted = image.u32(tag.at + i);
+    if (!is_known(wanted)) {
+      return refuse("mbi_tag_types", "the information requested is not available", wanted);
+    }
+  }
+  return Done{};
+}
+
+Result<Done, LoadError> read_console_flags(const ImageReader& image, const Tag& tag) {
+  constexpr std::uint32_t console_required = 1u << 0, text_supported = 1u << 1;
+  if (tag.size < 12) return refuse("multiboot2 console flags tag", "size 12 expected", tag.size);
+  const std::uint32_t flags = image.u32(tag.at + 8);
+  // What is there is a text console.
+  if ((flags & console_required) && !(flags & text_supported) && !(tag.flags & optional_tag)) {
+    return refuse("console_flags", "a console is required, but EGA text is not supported", flags);
+  }
+  return Done{};
+}
+
+Result<Done, LoadError> read_relocatable(const ImageReader& image, const Tag& tag,
+                                         MultibootHeader& header) {
+  if (tag.size < 24) return refuse("multiboot2 relocatable tag", "size 24 expected", tag.size);
+  const std::uint32_t preference = image.u32(tag.at + 20);
+  if (preference > static_cast<std::uint32_t>(Relocatable::Preference::highest)) {
+    return refuse("preference", "0, 1 or 2 expected", preference);
+  }
+  const std::uint32_t alignment = image.u32(tag.at + 16);
+  if (alignment & (alignment - 1)) return refuse("align", "a power of two expected", alignment);
+  header.relocatable = {image.u32(tag.at + 8), image.u32(tag.at + 12), alignment ? alignment : 1,
+                        static_cast<Relocatable::Preference>(preference)};
+  return Done{};
 }
 
 Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
@@ -109,14 +145,11 @@ Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
   const auto demand = [&](std::uint32_t bytes) { return tag.size >= bytes; };
   switch (static_cast<HeaderTag>(tag.type)) {
     case HeaderTag::information_request:
-      if (tag.flags & optional_tag) return Done{};
-      for (std::uint32_t i = 8; i + 4 <= tag.size; i += 4) {
-        const std::uint32_t wanted = image.u32(tag.at + i);
-        if (!provides(wanted)) {
-          return refuse("mbi_tag_types", "the information requested is not available", wanted);
-        }
-      }
-      return Done{};
+      return read_information_request(image, tag);
+    case HeaderTag::console_flags:
+      return read_console_flags(image, tag);
+    case HeaderTag::relocatable:
+      return read_relocatable(image, tag, header);
     case HeaderTag::address:
       if (!demand(24)) return refuse("multiboot2 address tag", "size 24 expected", tag.size);
       header.addresses = {image.u32(tag.at + 8), image.u32(tag.at + 12), image.u32(tag.at + 16),
@@ -126,16 +159,12 @@ Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
       if (!demand(12)) return refuse("multiboot2 entry tag", "size 12 expected", tag.size);
       header.entry = image.u32(tag.at + 8);
       return Done{};
-    case HeaderTag::framebuffer:
-      header.wants_video = true;
-      return Done{};
     case HeaderTag::end:
-    case HeaderTag::console_flags:     // there is an EGA text console
+    case HeaderTag::framebuffer:       // a wish; the text screen is what there is
     case HeaderTag::module_alignment:  // modules always begin on a page
     case HeaderTag::efi_boot_services:
     case HeaderTag::efi_i386_entry:
     case HeaderTag::efi_amd64_entry:  // the guest's firmware is no EFI
-    case HeaderTag::relocatable:      // it goes where it was linked
       return Done{};
   }
   if (tag.flags & optional_tag) return Done{};

@@ -17,12 +17,21 @@ struct MultibootAddresses {
   std::uint32_t bss_end = 0;   // 0: no bss
 };
 
+// Where a multiboot 2 kernel may be moved to (section 3.1.10).
+struct Relocatable {
+  enum class Preference : std::uint32_t { none = 0, lowest = 1, highest = 2 };
+  std::uint32_t min_address = 0;  // of its first byte
+  std::uint32_t max_address = 0;  // of its last byte
+  std::uint32_t alignment = 0;
+  Preference preference = Preference::none;
+};
+
 struct MultibootHeader {
   GuestFormat version = GuestFormat::multiboot1;
   std::uint64_t offset = 0;  // of the header, in the file
   std::optional<MultibootAddresses> addresses;
   std::optional<std::uint32_t> entry;  // overrides ELF's
-  bool wants_video = false;
+  std::optional<Relocatable> relocatable;
 };
 
 // No value: the image has no multiboot header. An error: it has one that cannot be obeyed. A header

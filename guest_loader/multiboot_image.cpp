@@ -1,5 +1,7 @@
 #include "multiboot_image.hpp"
 
+#include <algorithm>
+
 #include "elf32.hpp"
 
 namespace undercroft {
@@ -53,13 +55,45 @@ Result<FlatImage, LoadError> resolve(const ImageReader& image, const MultibootHe
   return flat;
 }
 
-Result<std::uint32_t, LoadError> load_by_addresses(Loading& loading, const ImageReader& image,
-                                                   const MultibootHeader& header) {
-  const FlatImage flat = TRY(resolve(image, header));
+// Where a kernel of so many bytes goes that is linked at `base`. Without a preference it is `base`,
+// or else the lowest place, above 1 MB if there is one.
+Result<std::uint32_t, LoadError> place_kernel(const Loading& loading, const MultibootHeader& header,
+                                              std::uint32_t base, std::uint64_t bytes) {
+  if (!header.relocatable) return base;
+  const Relocatable& wish = *header.relocatable;
+  const Placement& placement = loading.placement;
+  const std::uint64_t first = wish.min_address, end = std::uint64_t{wish.max_address} + 1;
+  std::optional<std::uint32_t> place;
+  switch (wish.preference) {
+    case Relocatable::Preference::highest:
+      place = placement.find_highest(bytes, wish.alignment, first, end);
+      break;
+    case Relocatable::Preference::lowest:
+      place = placement.find_lowest(bytes, wish.alignment, first, end);
+      break;
+    case Relocatable::Preference::none:
+      if (base >= first && base + bytes <= end && base % wish.alignment == 0 &&
+          placement.is_free(base, bytes)) {
+        return base;
+      }
+      place = placement.find_lowest(bytes, wish.alignment,
+                                    std::max<std::uint64_t>(first, one_megabyte), end);
+      if (!place) place = placement.find_lowest(bytes, wish.alignment, first, end);
+      break;
+  }
+  if (!place) return refuse("max_addr", "no room for the kernel below it", wish.max_address);
+  return *place;
+}
+
+Result<Done, LoadError> load_by_addresses(Loading& loading, const ImageReader& image,
+                                          const MultibootHeader& header, MultibootImage& result) {
+  FlatImage flat = TRY(resolve(image, header));
   if (!header.entry) return refuse("entry_addr", "missing: the address tag needs an entry tag");
   if (*header.entry < flat.load || *header.entry - flat.load >= flat.memory) {
     return refuse("entry_addr", "lies outside what is loaded", *header.entry);
   }
+  const std::uint32_t linked = flat.load;
+  flat.load = TRY(place_kernel(loading, header, linked, flat.memory));
   if (!loading.placement.claim(flat.load, flat.memory)) {
     return refuse("load_addr", "the kernel lies outside guest RAM", flat.load);
   }
@@ -69,7 +103,27 @@ Result<std::uint32_t, LoadError> load_by_addresses(Loading& loading, const Image
                         static_cast<std::uint32_t>(flat.memory - flat.bytes))) {
     return refuse("load_addr", "the kernel cannot be copied", flat.load);
   }
-  return *header.entry;
+  result.load_base = flat.load;
+  result.entry = *header.entry + (flat.load - linked);
+  return Done{};
+}
+
+Result<Done, LoadError> load_elf(Loading& loading, const ImageReader& image,
+                                 const MultibootHeader& header, MultibootImage& result) {
+  if (!is_elf(image)) {
+    return refuse("EI_MAG", "neither address fields nor an ELF file", image.u32(0));
+  }
+  const ElfExtent extent = TRY(elf32_extent(image));
+  result.load_base = TRY(place_kernel(loading, header, extent.base, extent.end - extent.base));
+  const std::uint32_t moved = result.load_base - extent.base;
+  const auto entry = TRY(load_elf32_segments(loading, image, moved));
+  if (!entry && !header.entry) return entry_outside_segments(image);
+  result.entry = header.entry ? *header.entry + moved : *entry;
+  if (!loading.placement.overlaps(result.entry, 1)) {
+    return refuse("entry_addr", "lies outside what is loaded", result.entry);
+  }
+  result.sections = TRY(load_elf_sections(loading, image));
+  return Done{};
 }
 
 // Modules go behind the kernel, each on its own pages.
@@ -100,17 +154,8 @@ Result<Done, LoadError> load_modules(Loading& loading, MultibootImage& result) {
 Result<MultibootImage, LoadError> load_multiboot_image(Loading& loading, const ImageReader& image,
                                                        const MultibootHeader& header) {
   MultibootImage result;
-  if (header.addresses) {
-    result.entry = TRY(load_by_addresses(loading, image, header));
-  } else if (!is_elf(image)) {
-    return refuse("EI_MAG", "neither address fields nor an ELF file", image.u32(0));
-  } else {
-    result.entry = TRY(load_elf32_segments(loading, image));
-    if (header.entry) result.entry = *header.entry;
-    if (!loading.placement.overlaps(result.entry, 1)) {
-      return refuse("entry_addr", "lies outside what is loaded", result.entry);
-    }
-  }
+  TRY(header.addresses ? load_by_addresses(loading, image, header, result)
+                       : load_elf(loading, image, header, result));
   TRY(load_modules(loading, result));
   return result;
 }

@@ -1,6 +1,7 @@
 // Loads a multiboot kernel's segments and modules, the same for both versions.
 #pragma once
 
+#include "elf_sections.hpp"
 #include "multiboot_header.hpp"
 
 namespace undercroft {
@@ -14,6 +15,8 @@ struct MultibootImage {
   static constexpr std::size_t most_modules = 32;
 
   std::uint32_t entry = 0;
+  std::uint32_t load_base = 0;  // physical address of the kernel's first byte
+  ElfSections sections;
   std::array<LoadedModule, most_modules> modules{};
   std::uint32_t module_count = 0;
 };

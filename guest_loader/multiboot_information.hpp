@@ -7,9 +7,10 @@ namespace undercroft {
 
 // Each claims a place in guest memory, writes the information there and yields its address.
 Result<GuestPhysical, LoadError> write_multiboot1_information(Loading& loading,
-                                                              const MultibootHeader& header,
+                                                              const ImageReader& file,
                                                               const MultibootImage& image);
 Result<GuestPhysical, LoadError> write_multiboot2_information(Loading& loading,
+                                                              const ImageReader& file,
                                                               const MultibootImage& image);
 
 // A kernel with either header: image, modules, information and entry state.

@@ -65,6 +65,50 @@ TEST(LinuxBoot, VersionsSince210RunWhereTheyPrefer) {
   EXPECT_EQ(LoaderRun().add(image).entry().vcpu.eip, 0x200000u);
 }
 
+TEST(LinuxBoot, AKernelThatCannotMoveIsLoadedAtOneMegabyteAndMovesItself) {
+  Bytes image = linux_image();
+  put8(image, 0x234, 0);
+  LoaderRun run;
+  run.add(image).add(Bytes(1, 1));
+  EXPECT_EQ(run.entry().vcpu.eip, 0x100000u);
+  EXPECT_EQ(run.ram.u8(0x100000 + 77), 77u);
+  // It needs what it moves to: 2 to 3 MB.
+  EXPECT_TRUE(LoaderRun(3 << 20).add(image).load().ok());
+  const auto result = LoaderRun((3 << 20) - 4096).add(image).load();
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().field, "setup_header.init_size");
+}
+
+// Where it prefers to be, there is no memory.
+Bytes kernel_that_must_move(std::uint32_t alignment, std::uint32_t least_bit) {
+  Bytes image = linux_image();
+  put32(image, 0x258, 0x1000000);
+  put32(image, 0x230, alignment);
+  put8(image, 0x235, least_bit);
+  return image;
+}
+
+TEST(LinuxBoot, ARelocatableKernelGoesWhereThereIsRoom) {
+  LoaderRun run(8 << 20);
+  run.add(kernel_that_must_move(0x400000, 0));
+  EXPECT_EQ(run.entry().vcpu.eip, 0x400000u);
+  EXPECT_EQ(run.ram.u8(0x400000 + 77), 77u);
+  const std::uint32_t page = run.entry().vcpu[Register::esi];
+  EXPECT_EQ(run.ram.u32(page + 0x214), 0x400000u);
+}
+
+TEST(LinuxBoot, ItIsAlignedAsItNeedsIfNotAsItWants) {
+  LoaderRun run(4 << 20);
+  run.add(kernel_that_must_move(0x1000000, 13));
+  EXPECT_EQ(run.entry().vcpu.eip, 0x100000u);
+}
+
+TEST(LinuxBoot, TheInitrdStaysWithinTheMemoryOfTheCommandLine) {
+  LoaderRun run;
+  run.add(linux_image(), "a mem=8M b").add(Bytes(5000, 1));
+  EXPECT_EQ(run.ram.u32(run.entry().vcpu[Register::esi] + 0x218), 0x7fe000u);
+}
+
 TEST(LinuxBoot, TheEntryMovesWithTheKernel) {
   Bytes image = linux_image();
   put32(image, 0x214, 0x100200);
@@ -146,7 +190,11 @@ TEST(LinuxBoot, RefusesTooLittleMemory) {
   const auto result = LoaderRun((3 << 20) - 4096).add(linux_image()).load();
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().field, "setup_header.init_size");
-  const auto smaller = LoaderRun(2 << 20).add(linux_image()).load();
+  Bytes image = linux_image();
+  put16(image, 0x206, 0x204);
+  put32(image, 0x1f4, (2u << 20) / 16);
+  image.resize(image.size() + (2u << 20));
+  const auto smaller = LoaderRun(3 << 20).add(image).load();
   ASSERT_FALSE(smaller.ok());
   EXPECT_EQ(smaller.error().field, "setup_header.syssize");
 }
@@ -169,8 +217,10 @@ TEST(LinuxBoot, RefusesMalformedImages) {
       {"version 1.3", [](Bytes& i) { put16(i, 0x206, 0x103); }, "setup_header.version"},
       {"zImage", [](Bytes& i) { put8(i, 0x211, 0); }, "setup_header.loadflags"},
       {"above 4 GB", [](Bytes& i) { put32(i, 0x25c, 1); }, "setup_header.pref_address"},
-      {"outside RAM", [](Bytes& i) { put32(i, 0x258, 0x40000000); }, "setup_header.syssize"},
-      {"at the end of 4 GB", [](Bytes& i) { put32(i, 0x258, 0xfffff000); }, "setup_header.syssize"},
+      {"odd alignment", [](Bytes& i) { put32(i, 0x258, 0x40000000), put32(i, 0x230, 0x300000); },
+       "setup_header.kernel_alignment"},
+      {"no alignment", [](Bytes& i) { put32(i, 0x258, 0xfffff000), put32(i, 0x230, 0); },
+       "setup_header.kernel_alignment"},
       {"needs 4 GB", [](Bytes& i) { put32(i, 0x260, 0xffffffff); }, "setup_header.init_size"},
       {"entry below", [](Bytes& i) { put32(i, 0x214, 0xfffff); }, "setup_header.code32_start"},
       {"entry above", [](Bytes& i) { put32(i, 0x214, 0x100000 + 5000); },

@@ -116,7 +116,7 @@ class LoaderRun {
     return *this;
   }
   Result<EntryState, LoadError> load() {
-    const auto result = load_guest(modules_, ram.map(), ram);
+    const auto result = load_guest(modules_, ram.map(), ram, firmware);
     EXPECT_FALSE(ram.written_outside);
     for (const auto& source : sources_) EXPECT_FALSE(source->read_outside);
     return result;
@@ -133,6 +133,7 @@ class LoaderRun {
   }
 
   FakeRam ram;
+  FirmwareData firmware;
 
  private:
   std::vector<std::unique_ptr<FakeSource>> sources_;

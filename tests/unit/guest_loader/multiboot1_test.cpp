@@ -98,7 +98,7 @@ TEST(Multiboot1, TellsOfMemoryModulesAndCommandLine) {
   const FakeRam& ram = run.ram;
   const std::uint32_t info = state.vcpu[Register::ebx];
   EXPECT_LT(info, 0xa0000u);
-  EXPECT_EQ(ram.u32(info), 0x24du);  // memory, command line, modules, map, loader's name
+  EXPECT_EQ(ram.u32(info), 0x124du);  // memory, line, modules, map, loader's name, framebuffer
   EXPECT_EQ(ram.u32(info + 4), 639u);
   EXPECT_EQ(ram.u32(info + 8), 31u * 1024);
   EXPECT_EQ(ram.text(ram.u32(info + 16)), "one two");
@@ -128,11 +128,18 @@ TEST(Multiboot1, TellsOfMemoryModulesAndCommandLine) {
   }
 }
 
-TEST(Multiboot1, OffersTheTextScreenToKernelsThatAskForVideo) {
-  Bytes image = flat_image();
-  seal(image, 0x10007);
+TEST(Multiboot1, SaysThatThereAreNoModules) {
   LoaderRun run;
-  run.add(image);
+  run.add(flat_image());
+  const std::uint32_t info = run.entry().vcpu[Register::ebx];
+  EXPECT_EQ(run.ram.u32(info), 0x1245u);
+  EXPECT_EQ(run.ram.u32(info + 20), 0u);
+  EXPECT_EQ(run.ram.u32(info + 24), 0u);
+}
+
+TEST(Multiboot1, TellsOfTheTextScreen) {
+  LoaderRun run;
+  run.add(flat_image());
   const std::uint32_t info = run.entry().vcpu[Register::ebx];
   EXPECT_EQ(run.ram.u32(info) & 0x1000, 0x1000u);
   EXPECT_EQ(run.ram.u32(info + 88), 0xb8000u);
@@ -184,6 +191,13 @@ TEST(Multiboot1, RefusesMalformedImages) {
       {"entry outside", [](Bytes& i) { put32(i, 24, 0); }, "e_entry"},
   };
   expect_refused(elf_image(3), elf_cases);
+}
+
+TEST(Multiboot1, TheEntryMustBeVirtualOrPhysicalOfASegment) {
+  Bytes image = elf_image(3);
+  put32(image, 80 + 8, 0xc0200000);
+  put32(image, 24, 0xc0200070);
+  EXPECT_EQ(LoaderRun().add(image).entry().vcpu.eip, 0x200070u);
 }
 
 TEST(Multiboot1, RefusesAModuleThatDoesNotFit) {

@@ -67,14 +67,14 @@ TEST(Multiboot2, OptionalTagsMayBeUnknown) {
   EXPECT_TRUE(LoaderRun().add(image_with({{77, 1, {}}, address_tag, entry_tag})).load().ok());
   EXPECT_TRUE(LoaderRun()
                   .add(image_with({{1, 1, {17}},
-                                   {1, 0, {1, 2, 3, 4, 6, 8}},
+                                   {1, 0, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 21}},
                                    {5, 1, {80, 25, 0}},
                                    {4, 0, {3}},
                                    {6, 0, {}},
                                    {7, 0, {}},
                                    {8, 0, {1}},
                                    {9, 0, {1}},
-                                   {10, 0, {0, 0, 0, 0}},
+                                   {10, 0, {0x100000, 0x1ffffff, 0, 0}},
                                    address_tag,
                                    entry_tag}))
                   .load()
@@ -127,6 +127,57 @@ TEST(Multiboot2, TellsOfMemoryModulesAndCommandLine) {
   EXPECT_EQ(ram.u8(tags.find(8)->second + 29), 2u);
 }
 
+// A kernel of 12 KB that may be anywhere from 2 MB on to 3 MB.
+Bytes movable_image(std::uint32_t preference) {
+  return image_with({{10, 0, {0x200000, 0x2fffff, 0x4000, preference}}, address_tag, entry_tag});
+}
+
+TEST(Multiboot2, MovesAKernelThatCanBeMoved) {
+  constexpr std::uint32_t lowest = 0x200000, highest = 0x2fc000;
+  for (const auto& [preference, base] : {std::pair{0u, lowest}, {1u, lowest}, {2u, highest}}) {
+    Bytes image = movable_image(preference);
+    LoaderRun run;
+    run.add(image);
+    const EntryState state = run.entry();
+    EXPECT_EQ(state.vcpu.eip, base + 0x100);
+    EXPECT_EQ(run.ram.u32(base + 0x40), magic);
+    const auto tags = tags_of(run.ram, state.vcpu[Register::ebx]);
+    EXPECT_EQ(run.ram.u32(tags.find(21)->second + 8), base);
+  }
+}
+
+TEST(Multiboot2, WithoutAPreferenceItStaysWhereItWasLinkedIfItMay) {
+  const auto base_of = [](std::uint32_t first, std::uint32_t alignment) {
+    return LoaderRun()
+               .add(image_with({{10, 0, {first, 0x1ffffff, alignment, 0}}, address_tag, entry_tag}))
+               .entry()
+               .vcpu.eip -
+           0x100;
+  };
+  EXPECT_EQ(base_of(0, 0x1000), 0x100000u);
+  EXPECT_EQ(base_of(0x100000, 0x100000), 0x100000u);
+  EXPECT_EQ(base_of(0x100001, 0x1000), 0x101000u);
+  EXPECT_EQ(base_of(0, 0x200000), 0x200000u);
+}
+
+TEST(Multiboot2, HandsOnTheRootOfAcpi) {
+  std::array<std::byte, 36> root{};
+  for (unsigned i = 0; i < root.size(); ++i) root[i] = static_cast<std::byte>(i + 1);
+  for (const std::size_t bytes : {0u, 20u, 36u}) {
+    LoaderRun run;
+    run.firmware.acpi_root = std::span(root).first(bytes);
+    run.add(valid_image());
+    const auto tags = tags_of(run.ram, run.entry().vcpu[Register::ebx]);
+    EXPECT_EQ(tags.count(14), bytes >= 20 ? 1u : 0u);
+    EXPECT_EQ(tags.count(15), bytes == 36 ? 1u : 0u);
+    if (bytes < 36) continue;
+    EXPECT_EQ(run.ram.u32(tags.find(14)->second + 4), 28u);
+    EXPECT_EQ(run.ram.u32(tags.find(14)->second + 8), 0x04030201u);
+    EXPECT_EQ(run.ram.u32(tags.find(15)->second + 4), 44u);
+    EXPECT_EQ(run.ram.u32(tags.find(15)->second + 8 + 32), 0x24232221u);
+  }
+}
+
 TEST(Multiboot2, RefusesMalformedImages) {
   const Malformed cases[] = {
       {"magic", [](Bytes& i) { put32(i, at, 0); }, "magic"},
@@ -150,10 +201,25 @@ TEST(Multiboot2, RefusesMalformedImages) {
        "header_addr"},
   };
   expect_refused(valid_image(), cases);
-  const auto result = LoaderRun().add(image_with({{1, 0, {1, 9}}, address_tag, entry_tag})).load();
+  const Malformed tag_cases[] = {
+      {"relocatable tag cut", [](Bytes& i) { put32(i, first_tag + 4, 23); },
+       "multiboot2 relocatable tag"},
+      {"unknown preference", [](Bytes& i) { put32(i, first_tag + 20, 3); }, "preference"},
+      {"alignment", [](Bytes& i) { put32(i, first_tag + 16, 3 << 12); }, "align"},
+      {"no room", [](Bytes& i) { put32(i, first_tag + 12, 0x201000); }, "max_addr"},
+      {"at the end of 4 GB",
+       [](Bytes& i) { put32(i, first_tag + 8, ~0u), put32(i, first_tag + 12, ~0u); }, "max_addr"},
+  };
+  expect_refused(movable_image(0), tag_cases);
+  const Malformed console_cases[] = {
+      {"cut", [](Bytes& i) { put32(i, first_tag + 4, 11); }, "multiboot2 console flags tag"},
+      {"graphics only", [](Bytes& i) { put32(i, first_tag + 8, 1); }, "console_flags"},
+  };
+  expect_refused(image_with({{4, 0, {3}}, address_tag, entry_tag}), console_cases);
+  const auto result = LoaderRun().add(image_with({{1, 0, {1, 99}}, address_tag, entry_tag})).load();
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().field, "mbi_tag_types");
-  EXPECT_EQ(result.error().value, 9u);
+  EXPECT_EQ(result.error().value, 99u);
 }
 
 TEST(Multiboot2, SurvivesAnyDamage) { expect_robust(valid_image(), at + 72); }

@@ -1,5 +1,5 @@
-// Prints all that its boot loader has handed over, in multiboot 1's form or in multiboot 2's. Where a
-// loader put things and how much memory there is are not printed: they may differ, but they are
+// Prints all that its boot loader has handed over, in multiboot 1's form or in multiboot 2's. Where
+// a loader put things and how much memory there is are not printed: they may differ, but they are
 // checked to make sense. Its headers are written by tests/system/loader_images.py.
 #include "boot_report.hpp"
 
@@ -12,7 +12,8 @@ namespace report {
 
 u32 checksum(u32 start, u32 bytes) {
   u32 sum = 2166136261u;
-  for (u32 at = start; at != start + bytes; ++at) sum = (sum ^ *reinterpret_cast<u8*>(at)) * 16777619u;
+  for (u32 at = start; at != start + bytes; ++at)
+    sum = (sum ^ *reinterpret_cast<u8*>(at)) * 16777619u;
   return sum;
 }
 
@@ -21,7 +22,8 @@ bool is_apart_from_kernel(u32 start, u32 end) {
 }
 
 void print_module(u32 start, u32 end, const char* text) {
-  line("module of ", end - start, " bytes, sum ", hex(checksum(start, end - start)), ": \"", text, '"');
+  line("module of ", end - start, " bytes, sum ", hex(checksum(start, end - start)), ": \"", text,
+       '"');
   check(start % 4096 == 0, "a module begins on a page");
   check(is_apart_from_kernel(start, end), "a module is not where the kernel is");
 }

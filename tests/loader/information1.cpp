@@ -37,8 +37,8 @@ void print_map(const Information1& boot) {
 void print_modules(const Information1& boot) {
   const Module1* const modules = reinterpret_cast<const Module1*>(boot.modules);
   for (u32 i = 0; i < boot.module_count; ++i) {
-    print_module(modules[i].start, modules[i].end, reinterpret_cast<const char*>(modules[i].string));
-    check(modules[i].reserved == 0, "the reserved word of a module");
+    print_module(modules[i].start, modules[i].end,
+                 reinterpret_cast<const char*>(modules[i].string));
   }
 }
 
@@ -48,7 +48,8 @@ void print_information(const Information1* information) {
   const Information1& boot = *information;
   line("flags ", hex(boot.flags));
   if (boot.flags & 0x001) line("mem_lower ", boot.memory_lower);
-  if (boot.flags & 0x004) line("command line \"", reinterpret_cast<const char*>(boot.command_line), '"');
+  if (boot.flags & 0x004)
+    line("command line \"", reinterpret_cast<const char*>(boot.command_line), '"');
   line("modules ", boot.module_count);
   print_modules(boot);
   if (boot.flags & 0x020) {
@@ -57,7 +58,8 @@ void print_information(const Information1* information) {
                    boot.section_names);
   }
   if (boot.flags & 0x040) print_map(boot);
-  if (boot.flags & 0x200) check(*reinterpret_cast<const char*>(boot.loader_name) != 0, "a loader's name");
+  if (boot.flags & 0x200)
+    check(*reinterpret_cast<const char*>(boot.loader_name) != 0, "a loader's name");
   if (boot.flags & 0x800) {
     line("vbe mode ", hex(boot.vbe_mode, 4), " interface ", hex(boot.vbe_segment, 4), ':',
          hex(boot.vbe_offset, 4), " length ", hex(boot.vbe_length, 4));

@@ -28,7 +28,7 @@ void print_tag(const Tag& tag) {
     case 1:
       return line("command line \"", tag.text(8), '"');
     case 2:
-      return check(tag.text(8)[0] != 0, "a loader's name");
+      return line("a loader's name: ", tag.text(8)[0] != 0);
     case 3:
       return print_module(tag.words[0], tag.words[1], tag.text(16));
     case 4:

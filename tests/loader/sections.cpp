@@ -15,7 +15,8 @@ void print_section(const SectionHeader& section, u32 names) {
   }
   line(", loaded: ", section.address != 0);
   if (section.address == 0 || section.type == no_bits) return;
-  check(is_apart_from_kernel(section.address, section.address + section.size), "a section is apart");
+  check(is_apart_from_kernel(section.address, section.address + section.size),
+        "a section is apart");
   line("  sum ", hex(checksum(section.address, section.size)));
 }
 

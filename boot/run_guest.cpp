@@ -240,8 +240,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   const auto firmware = give_firmware(vm, configuration, machine.cpuid(1, 0));
   if (!firmware) refuse(machine, "machine", "its firmware does not fit into its ROM");
-  const Vcpu start =
-      load(machine, vm, slots, information, own.value(), ram_bytes, *firmware);
+  const Vcpu start = load(machine, vm, slots, information, own.value(), ram_bytes, *firmware);
   free_modules(pool, own.value());
 
   MachineInput input(machine);

@@ -55,20 +55,31 @@ def clock(text):
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds)
 
 
-@pytest.mark.long
-def test_memtest_finds_no_error_and_keeps_time(croft):
-    """A whole pass, tests 0 to 10; the clock is a calibrated time-stamp counter, drawn every two
-    seconds."""
-    terminal = croft.start("memtest86+", "--memory", "64M")
+def clock_rate(terminal, seconds):
+    """How fast memtest86+'s clock, which is drawn every two seconds, goes against this machine's."""
     terminal.expect(r"Time: +\d+:\d\d:\d\d", timeout=240)
     first, started = clock(terminal.after), time.monotonic()
-    terminal.expect(r"Pass: +1 +Errors: (\d+) ", timeout=900)
-    text, errors = terminal.before, terminal.match.group(1)
-    last, passed = clock(text), time.monotonic() - started
+    last = first
+    while last < first + seconds:
+        terminal.expect(r"Time: +\d+:\d\d:\d\d", timeout=240)
+        last = clock(terminal.after)
+    return (last - first) / (time.monotonic() - started)
+
+
+@pytest.mark.long
+def test_memtest_finds_no_error_and_keeps_time(croft, bare_croft):
+    """A whole pass, tests 0 to 10. The clock is a calibrated time-stamp counter's, and some per cent
+    slow under QEMU on the bare machine too."""
+    terminal = croft.start("memtest86+", "--memory", "64M")
+    hosted_rate = clock_rate(terminal, 40)
+    terminal.expect(r"Pass: +1 +Errors: (\d+) ", timeout=1200)
+    errors, text = terminal.match.group(1), terminal.before
     terminal.close(force=True)
-    assert errors == "0" and re.search(r"#[0-4] +\[", text)
-    assert last > first + 20
-    assert abs(last - first - passed) < 3 + 0.05 * passed, (first, last, passed)
+    assert errors == "0" and re.search(r"#\d+ +\[", text)
+    terminal = bare_croft.start("memtest86+", "--memory", "64M")
+    bare_rate = clock_rate(terminal, 40)
+    terminal.close(force=True)
+    assert 0.9 < hosted_rate / bare_rate < 1.1, (hosted_rate, bare_rate)
 
 
 @pytest.mark.long

@@ -61,6 +61,13 @@ def loaders(tmp_path_factory):
 KERNEL = loader_images.Kernel(ROOT / "build" / "loader" / "boot_report.elf")
 CASES = loader_images.cases(KERNEL)
 REFUSALS = loader_images.refused(KERNEL)
+QUICK = {"1 ELF", "1 virtual entry", "1 address fields before ELF", "2 ELF", "2 address tag",
+         "2 all tags", "1 unknown wish", "2 unknown information"}
+
+
+def each(names):
+    """For parametrize: all of them, but only some without --all."""
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in names]
 
 
 def report(text):
@@ -83,7 +90,7 @@ def compare(bare, hosted):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", each(CASES))
 def test_a_kernel_is_told_what_grub_tells_it(name, loaders):
     megabytes = 256 if "224 MB" in name else 64
     bare = loaders.bare(CASES[name], name[0], megabytes=megabytes)
@@ -92,7 +99,7 @@ def test_a_kernel_is_told_what_grub_tells_it(name, loaders):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("name", ["1 ELF", "2 ELF"])
+@pytest.mark.parametrize("name", ["1 ELF", pytest.param("2 ELF", marks=pytest.mark.long)])
 def test_a_kernel_without_modules_is_told_so(name, loaders):
     bare = loaders.bare(CASES[name], name[0], modules=())
     expected = compare(bare, loaders.hosted(CASES[name], modules=()))
@@ -100,7 +107,7 @@ def test_a_kernel_without_modules_is_told_so(name, loaders):
 
 
 @pytest.mark.hosted
-@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize("name", each(REFUSALS))
 def test_a_kernel_that_grub_refuses_is_refused(name, loaders):
     image, field = REFUSALS[name]
     _, text = loaders.bare(image, name[0])

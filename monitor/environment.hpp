@@ -33,6 +33,12 @@ class Environment {
   virtual std::uint32_t port_read(std::uint16_t port, unsigned size) = 0;
   virtual void port_write(std::uint16_t port, std::uint32_t value, unsigned size) = 0;
 
+  // As many accesses one after another as `bytes` has room for, as a repeated INS or OUTS makes
+  // them.
+  virtual void port_read_string(std::uint16_t port, unsigned size, std::span<std::uint8_t> bytes);
+  virtual void port_write_string(std::uint16_t port, unsigned size,
+                                 std::span<const std::uint8_t> bytes);
+
   virtual CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) = 0;
   virtual std::uint64_t time_stamp() = 0;
   // An unknown MSR, or a reserved bit, is #GP(0).
@@ -64,5 +70,22 @@ class Environment {
  protected:
   ~Environment() = default;
 };
+
+inline void Environment::port_read_string(std::uint16_t port, unsigned size,
+                                          std::span<std::uint8_t> bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    const std::uint32_t value = port_read(port, size);
+    for (unsigned i = 0; i < size; ++i) bytes[at + i] = static_cast<std::uint8_t>(value >> 8 * i);
+  }
+}
+
+inline void Environment::port_write_string(std::uint16_t port, unsigned size,
+                                           std::span<const std::uint8_t> bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    std::uint32_t value = 0;
+    for (unsigned i = 0; i < size; ++i) value |= std::uint32_t{bytes[at + i]} << 8 * i;
+    port_write(port, value, size);
+  }
+}
 
 }  // namespace undercroft

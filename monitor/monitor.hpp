@@ -189,6 +189,8 @@ class Monitor final : private Environment,
   // Environment.
   std::uint32_t port_read(std::uint16_t port, unsigned size) override;
   void port_write(std::uint16_t port, std::uint32_t value, unsigned size) override;
+  void port_read_string(std::uint16_t port, unsigned size, std::span<std::uint8_t>) override;
+  void port_write_string(std::uint16_t port, unsigned size, std::span<const std::uint8_t>) override;
   CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) override;
   std::uint64_t time_stamp() override { return processor_.time_stamp(); }
   Guarded<std::uint64_t> read_msr(const Vcpu&, std::uint32_t index) override;

@@ -18,6 +18,20 @@ void Monitor::port_write(std::uint16_t port, std::uint32_t value, unsigned size)
   if (vm_.pc.a20_enabled() == vcpu_.a20_masked) a20_changed();
 }
 
+void Monitor::port_read_string(std::uint16_t port, unsigned size, std::span<std::uint8_t> bytes) {
+  attention_ = true;
+  watched_memory_.note_port(port, size);
+  vm_.pc.port_read_string(port, size, std::as_writable_bytes(bytes));
+}
+
+void Monitor::port_write_string(std::uint16_t port, unsigned size,
+                                std::span<const std::uint8_t> bytes) {
+  attention_ = true;
+  watched_memory_.note_port(port, size);
+  vm_.pc.port_write_string(port, size, std::as_bytes(bytes));
+  if (vm_.pc.a20_enabled() == vcpu_.a20_masked) a20_changed();
+}
+
 // While bit 20 is masked, everything is interpreted: shadow tables and translations are made for
 // addresses with all their bits.
 void Monitor::a20_changed() {

@@ -183,6 +183,44 @@ void AtaDrive::finish() {
   succeed();
 }
 
+// Whole elements straight from the buffer, what is left of it by the register.
+void AtaDrive::read_data(unsigned size, std::span<std::byte> out, DiskPort& disks) {
+  while (!out.empty()) {
+    std::size_t bytes = 0;
+    if (phase_ == Phase::in && !by_dma_) {
+      bytes = std::min(window().size(), out.size()) & ~std::size_t{size - 1};
+    }
+    if (bytes != 0) {
+      std::memcpy(out.data(), window().data(), bytes);
+      moved(bytes, disks);
+    } else {
+      bytes = size;
+      const std::uint32_t value = read_data(size, disks);
+      std::memcpy(out.data(), &value, size);
+    }
+    out = out.subspan(bytes);
+  }
+}
+
+void AtaDrive::write_data(unsigned size, std::span<const std::byte> in, DiskPort& disks) {
+  while (!in.empty()) {
+    std::size_t bytes = 0;
+    if (phase_ == Phase::out && !by_dma_) {
+      bytes = std::min(window().size(), in.size()) & ~std::size_t{size - 1};
+    }
+    if (bytes != 0) {
+      std::memcpy(window().data(), in.data(), bytes);
+      moved(bytes, disks);
+    } else {
+      bytes = size;
+      std::uint32_t value = 0;
+      std::memcpy(&value, in.data(), size);
+      write_data(value, size, disks);
+    }
+    in = in.subspan(bytes);
+  }
+}
+
 std::uint32_t AtaDrive::read_data(unsigned size, DiskPort& disks) {
   if (phase_ != Phase::in || by_dma_) return ~0u >> (32 - 8 * size);
   std::uint32_t value = 0;

@@ -52,6 +52,10 @@ class AtaDrive {
   std::uint32_t read_data(unsigned size, DiskPort&);
   void write_data(std::uint32_t value, unsigned size, DiskPort&);
 
+  // The same again and again.
+  void read_data(unsigned size, std::span<std::byte>, DiskPort&);
+  void write_data(unsigned size, std::span<const std::byte>, DiskPort&);
+
   // The transfer by DMA that the drive waits for, and the piece of its buffer that is next: filled,
   // or to be filled. Never empty while it waits. moved() says how much of it was.
   enum class Dma : std::uint8_t { none, to_memory, from_memory };

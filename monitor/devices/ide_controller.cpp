@@ -55,6 +55,18 @@ void IdeController::write(const ChannelPort& port, std::uint32_t value, unsigned
   settle(port.channel, reach);
 }
 
+void IdeController::read_data(unsigned channel, unsigned size, std::span<std::byte> out,
+                              const Reach& reach) {
+  channels_[channel].selected().read_data(size, out, reach.disks);
+  settle(channel, reach);
+}
+
+void IdeController::write_data(unsigned channel, unsigned size, std::span<const std::byte> in,
+                               const Reach& reach) {
+  channels_[channel].selected().write_data(size, in, reach.disks);
+  settle(channel, reach);
+}
+
 std::uint32_t IdeController::read_bus_master(unsigned offset, unsigned size) const {
   std::uint32_t value = 0;
   for (unsigned i = 0; i < size; ++i) {

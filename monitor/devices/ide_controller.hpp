@@ -4,8 +4,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "ata_channel.hpp"
 #include "ide_bus_master.hpp"
@@ -32,11 +34,17 @@ class IdeController {
     unsigned channel = 0;
     unsigned offset = 0;
     bool control = false;
+    // The data register, by its own width or twice that.
+    bool is_wide_data(unsigned size) const { return !control && offset == 0 && size != 1; }
   };
   // The channel's port that takes an access of this size.
   static std::optional<ChannelPort> find_port(std::uint16_t port, unsigned size);
   std::uint32_t read(const ChannelPort&, unsigned size, const Reach&);
   void write(const ChannelPort&, std::uint32_t value, unsigned size, const Reach&);
+
+  // The data register read or written again and again, by size 2 or 4.
+  void read_data(unsigned channel, unsigned size, std::span<std::byte>, const Reach&);
+  void write_data(unsigned channel, unsigned size, std::span<const std::byte>, const Reach&);
 
   // The bus masters' registers, offsets 0 to 15.
   std::uint32_t read_bus_master(unsigned offset, unsigned size) const;

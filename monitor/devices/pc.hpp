@@ -73,6 +73,9 @@ class Pc final : private PortTarget {
   // needs no device brought up to date, and leaves none with anything to say. Empty: not such a
   // one.
   std::optional<std::uint32_t> read_time_port(std::uint16_t port, unsigned size) const;
+  // As many accesses one after another as there is room for; a disk's data goes in one piece.
+  void port_read_string(std::uint16_t port, unsigned size, std::span<std::byte>);
+  void port_write_string(std::uint16_t port, unsigned size, std::span<const std::byte>);
 
   // Memory-mapped devices. Reads and writes are for addresses in one of the ranges.
   std::span<const MemoryRange> memory_ranges() const;

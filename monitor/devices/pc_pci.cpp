@@ -1,5 +1,7 @@
 // The PC's PCI side: which functions there are, the configuration ports, the ports whose place the
 // guest chooses, and the functions' interrupt lines.
+#include <cstring>
+
 #include "pc.hpp"
 #include "pci_chipset.hpp"
 
@@ -82,6 +84,31 @@ void Pc::update_ide_line(unsigned channel) {
   const unsigned line = channel == 0 ? irq_ide_first : irq_ide_second;
   if (state_.ide.interrupt_rose(channel)) set_irq(line, false);
   set_irq(line, state_.ide.interrupt_line(channel));
+}
+
+void Pc::port_read_string(std::uint16_t port, unsigned size, std::span<std::byte> bytes) {
+  if (const auto ide = find_ide_port(port, size); ide && ide->is_wide_data(size)) {
+    advance(time_.now());
+    state_.ide.read_data(ide->channel, size, bytes, ide_reach());
+    return update_ide_line(ide->channel);
+  }
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    const std::uint32_t value = port_read(port, size);
+    std::memcpy(bytes.data() + at, &value, size);
+  }
+}
+
+void Pc::port_write_string(std::uint16_t port, unsigned size, std::span<const std::byte> bytes) {
+  if (const auto ide = find_ide_port(port, size); ide && ide->is_wide_data(size)) {
+    advance(time_.now());
+    state_.ide.write_data(ide->channel, size, bytes, ide_reach());
+    return update_ide_line(ide->channel);
+  }
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes.data() + at, size);
+    port_write(port, value, size);
+  }
 }
 
 bool Pc::placed_read(std::uint16_t port, unsigned size, std::uint32_t& value) {

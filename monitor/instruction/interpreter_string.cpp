@@ -1,6 +1,10 @@
 // String instructions and port input and output. A repeated one runs up to a bound of iterations
 // and then lets the caller look for interrupts: EIP stays at it, with RF set, and the count and
 // index registers say how far it is. A fault leaves them as after the last finished iteration.
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "../breakpoints.hpp"
 #include "execution.hpp"
 
@@ -123,6 +127,92 @@ Guarded<Done> repeat(StringRun& run, bool compares, F iteration) {
   return Done{};
 }
 
+// What one run of port accesses may be: as many elements as one page of memory takes and the buffer
+// holds, without a wrap of the index.
+constexpr std::uint32_t most_run_bytes = 512;
+unsigned run_length(const StringRun& run, const Index& index, GuestLinear address, unsigned most) {
+  const std::uint32_t left_in_page = page_size - address.page_offset();
+  const std::uint32_t before_wrap = run.x.address_mask() - index.value();
+  const std::uint32_t bytes = std::min({left_in_page, before_wrap, most_run_bytes});
+  return std::min(bytes / run.width, most);
+}
+
+std::uint32_t element(const std::uint8_t* bytes, unsigned width) {
+  std::uint32_t value = 0;
+  for (unsigned i = 0; i < width; ++i) value |= std::uint32_t{bytes[i]} << 8 * i;
+  return value;
+}
+
+// Inputs some elements at once, if all of their place can be written; the number of them. 0: it is
+// to be done one by one, which finds out why.
+unsigned input_run(StringRun& run, unsigned most) {
+  Execution& x = run.x;
+  const std::uint32_t offset = run.destination.value();
+  const auto address = x.linear(Segment::es, offset, run.width, Access::write);
+  if (!address) return 0;
+  const unsigned count = run_length(run, run.destination, address.value(), most);
+  if (count < 2) return 0;
+  const unsigned bytes = count * run.width;
+  if (!x.linear(Segment::es, offset, bytes, Access::write, run.width)) return 0;
+  if (!x.memory.probe_write(address.value(), bytes, x.privilege())) return 0;
+  std::array<std::uint8_t, most_run_bytes> buffer;
+  x.environment.port_read_string(static_cast<std::uint16_t>(x.vcpu[Register::edx]), run.width,
+                                 std::span(buffer).first(bytes));
+  for (unsigned done = 0; done < count; ++done) {
+    const std::uint32_t value = element(buffer.data() + done * run.width, run.width);
+    if (!run.write_destination(value)) return done;
+    run.destination.advance(run.step);
+  }
+  return count;
+}
+
+// Likewise for output: as many elements as can be read.
+unsigned output_run(StringRun& run, unsigned most) {
+  Execution& x = run.x;
+  const auto address = x.linear(x.instruction.segment, run.source.value(), run.width, Access::read);
+  if (!address) return 0;
+  const unsigned count = run_length(run, run.source, address.value(), most);
+  std::array<std::uint8_t, most_run_bytes> buffer;
+  unsigned read = 0;
+  for (; read < count; ++read) {
+    const auto value = run.read_source();
+    if (!value) break;
+    for (unsigned i = 0; i < run.width; ++i) {
+      buffer[read * run.width + i] = static_cast<std::uint8_t>(value.value() >> 8 * i);
+    }
+    run.source.advance(run.step);
+  }
+  x.environment.port_write_string(static_cast<std::uint16_t>(x.vcpu[Register::edx]), run.width,
+                                  std::span(buffer).first(read * run.width));
+  return read;
+}
+
+// INS and OUTS. A sector of a disk comes in 256 elements, and each access by itself costs the time
+// of day and a look at all interrupt lines.
+Guarded<Done> repeat_port(StringRun& run, bool is_output) {
+  Execution& x = run.x;
+  const bool by_runs = x.instruction.repeat != Repeat::none && !x.flag(eflags::trap) &&
+                       !breakpoints_armed(x.vcpu) && !x.flag(eflags::direction);
+  if (!by_runs) return repeat(run, false, is_output ? output_string : input_string);
+  const unsigned address_size = x.instruction.address_size;
+  std::uint32_t count = x.register_value(1, address_size);
+  for (unsigned done = 0; count != 0;) {
+    if (done >= most_iterations) {
+      x.unfinished = true;
+      return Done{};
+    }
+    unsigned moved = is_output ? output_run(run, count) : input_run(run, count);
+    if (moved == 0) {
+      TRY(is_output ? output_string(run) : input_string(run));
+      moved = 1;
+    }
+    count -= moved;
+    done += moved;
+    x.set_register(1, count, address_size);
+  }
+  return Done{};
+}
+
 }  // namespace
 
 Guarded<Done> string(Execution& x) {
@@ -145,8 +235,7 @@ Guarded<Done> string(Execution& x) {
     case Operation::outs:
       // The permission is asked for even if the count is 0.
       TRY(check_port(x, static_cast<std::uint16_t>(x.vcpu[Register::edx]), width));
-      return repeat(run, false,
-                    x.instruction.operation == Operation::ins ? input_string : output_string);
+      return repeat_port(run, is_output);
     default:
       return x.unknown();
   }

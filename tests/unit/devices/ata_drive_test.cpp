@@ -90,6 +90,31 @@ TEST_F(AtaDriveTest, WritesSectorsWithAnInterruptAfterEach) {
   EXPECT_EQ(disks.disks[0].bytes[10 * 512], VectorDisks::initial(10 * 512));
 }
 
+// Many elements at once are as many accesses, over the ends of data requests too.
+TEST_F(AtaDriveTest, DataByString) {
+  for (const unsigned size : {2u, 4u}) {
+    command(0x20, 30, 3);
+    std::vector<std::byte> bytes(3 * 512 + 8);
+    const auto all = std::span(bytes);
+    ide.read_data(0, size, all.first(700), reach());
+    EXPECT_EQ(alternate_status(), requests);
+    ide.read_data(0, size, all.subspan(700), reach());
+    EXPECT_EQ(status(), ready);
+    auto expected = sectors_of(disks.disks[0], 30, 3);
+    expected.insert(expected.end(), 8, std::byte{0xff});  // past the end
+    EXPECT_EQ(bytes, expected);
+
+    const auto written = pattern(2 * 512, size);
+    command(0x30, 60, 2);
+    ide.write_data(0, size, std::span(written).first(516), reach());
+    EXPECT_TRUE(line());
+    EXPECT_EQ(status(), requests);
+    ide.write_data(0, size, std::span(written).subspan(516), reach());
+    EXPECT_EQ(status(), ready);
+    EXPECT_EQ(sectors_of(disks.disks[0], 60, 2), written);
+  }
+}
+
 TEST_F(AtaDriveTest, CountOf0Is256) {
   command(0x20, 0, 0);
   read_words(255 * 512);

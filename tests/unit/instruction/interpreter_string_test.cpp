@@ -182,6 +182,66 @@ TEST(InterpreterString, PortsByString) {
             (std::vector<std::string>{"in 1f0 4", "in 1f0 4", "out 1f0 2 beef"}));
 }
 
+// Elements go in runs of a page, and what is behind its end faults after them.
+TEST(InterpreterString, InputByRunsStopsAtThePageThatFaults) {
+  Machine machine = string_machine(1000, Mode::protected_32);
+  const std::uint32_t end = destination + page_size;
+  machine[Register::edx] = 0x1f0;
+  machine[Register::edi] = end - 603;
+  machine.environment.port_value = 0xa5b6;
+  machine.memory.page(end).writable = false;
+  const auto raised = fault(machine.run({0x66, 0xf3, 0x6d}));
+  ASSERT_TRUE(raised.has_value());
+  EXPECT_EQ(machine.environment.calls.size(), 301u) << "none for the element across the end";
+  EXPECT_EQ(machine[Register::ecx], 1000u - 301);
+  EXPECT_EQ(machine[Register::edi], end - 1);
+  EXPECT_EQ(machine.memory.get16(end - 3), 0xa5b6u);
+  EXPECT_EQ(machine.memory.get8(end - 604), 0u);
+  EXPECT_EQ(machine.memory.get8(end - 1), 0u);
+}
+
+TEST(InterpreterString, OutputByRunsStopsAtThePageThatFaults) {
+  Machine machine = string_machine(1000);
+  const std::uint32_t end = source + page_size;
+  machine[Register::edx] = 0x1f0;
+  machine[Register::esi] = end - 4 * 150 - 2;
+  machine.memory.page(end).present = false;
+  EXPECT_TRUE(fault(machine.run({0xf3, 0x6f})).has_value());
+  EXPECT_EQ(machine.environment.calls.size(), 150u);
+  EXPECT_EQ(machine[Register::ecx], 850u);
+  EXPECT_EQ(machine[Register::esi], end - 2);
+}
+
+TEST(InterpreterString, PortRunsGoBackwardOneByOne) {
+  Machine machine = string_machine(3);
+  machine[Register::edx] = 0x1f0;
+  machine.vcpu.eflags |= eflags::direction;
+  EXPECT_TRUE(retired(machine.run({0xf3, 0x6d})));
+  EXPECT_EQ(machine[Register::edi], destination - 12);
+  EXPECT_EQ(machine.memory.get32(destination - 8), 0x11223344u);
+  EXPECT_EQ(machine.environment.calls.size(), 3u);
+}
+
+// A run is long, but not without bound: interrupts have to be looked for.
+TEST(InterpreterString, PortRunsAreBounded) {
+  Machine machine = string_machine(100000);
+  machine[Register::edx] = 0x1f0;
+  EXPECT_EQ(machine.run({0xf3, 0x6c}).kind, Kind::unfinished);
+  EXPECT_EQ(machine.vcpu.eip, Machine::code);
+  EXPECT_LT(machine.environment.calls.size(), 5000u);
+  EXPECT_EQ(machine[Register::ecx] + machine.environment.calls.size(), 100000u);
+}
+
+TEST(InterpreterString, PortRunsEndWhereTheIndexWraps) {
+  Machine machine = string_machine(4, Mode::protected_16);
+  machine[Register::edx] = 0x1f0;
+  machine[Register::edi] = 0xfffc;
+  EXPECT_TRUE(retired(machine.run({0xf3, 0x6d})));  // rep insw
+  EXPECT_EQ(machine[Register::edi] & 0xffff, 4u);
+  EXPECT_EQ(machine.memory.get16(0xfffe), 0x3344u);
+  EXPECT_EQ(machine.memory.get16(0x0002), 0x3344u);
+}
+
 TEST(InterpreterString, OutsHasTheWidthOfItsMemory) {
   struct {
     std::initializer_list<int> code;

@@ -19,6 +19,10 @@ inline constexpr std::uint32_t guest_cr4_bits =
     cr4::page_global_enable | cr4::os_fxsr | cr4::os_simd_exceptions |
     cr4::performance_counter_enable | cr4::debugging_extensions;
 
+// A local APIC: leaf 1, EDX, and its base register, which are the machine's.
+inline constexpr std::uint32_t cpuid_apic = 1u << 9;
+inline constexpr std::uint32_t msr_apic_base = 0x1b;
+
 Guarded<std::uint64_t> read_guest_msr(const Vcpu&, std::uint32_t index, std::uint64_t time_stamp);
 Guarded<Done> write_guest_msr(Vcpu&, std::uint32_t index, std::uint64_t value);
 

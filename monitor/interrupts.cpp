@@ -232,6 +232,7 @@ std::optional<Event> next_event(const Event& event, const Exception& fault) {
 Delivery deliver(Vcpu& vcpu, LinearMemory& memory, Environment& environment, Event event) {
   Delivery delivery;
   vcpu.halted = false;
+  vcpu.nmi_blocked |= event.kind == Kind::nonmaskable;
   vcpu.interrupt_shadow = InterruptShadow::none;
   // An instruction that asks for its own interrupt has begun, which clears RF.
   if (is_software(event) || event.kind == Kind::icebp) vcpu.eflags &= ~eflags::resume;

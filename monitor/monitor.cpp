@@ -89,6 +89,7 @@ Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
   if (breakpoints_armed(vcpu_)) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
+  if (vcpu_.nmi_blocked) return Engine::interpret;  // which sees every IRET
   if (!options_.translate_user) {
     if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
     if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
@@ -113,7 +114,7 @@ bool Monitor::can_translate() const {
 
 // Brings the devices up to the present time and lets them speak, if anything may have happened.
 void Monitor::service() {
-  if (attention_ || screen_.waits()) {
+  if (attention_ || vm_.pc.needs_service() || screen_.waits()) {
     attention_ = false;
     const std::uint64_t now = clock_.now();
     vm_.pc.advance(now);
@@ -173,17 +174,24 @@ void Monitor::take_host_input() {
 }
 
 void Monitor::deliver_pending_interrupt() {
+  if (nmi_deliverable() && vcpu_.interrupt_shadow == InterruptShadow::none) {
+    vm_.pc.take_nmi();
+    inject(Event::nonmaskable());
+  }
   if (!interruptible() || !vm_.pc.interrupt_pending()) return;
   ++statistics_.delivered_interrupts;
   inject(Event::external(vm_.pc.acknowledge_interrupt()));
   attention_ = true;  // the acknowledge may have started the next thing
 }
 
-// With IF clear nothing can wake the guest: it has no NMI source.
+bool Monitor::nmi_deliverable() const { return vm_.pc.nmi_pending() && !vcpu_.nmi_blocked; }
+
+// With IF clear only an NMI can wake the guest, if it has made one possible.
 void Monitor::wait_while_halted() {
-  if (!vcpu_.interrupts_enabled()) return end_run(RunEnd::Kind::halted);
+  const bool nmi_may_come = !vcpu_.nmi_blocked && (vm_.pc.nmi_pending() || vm_.pc.nmi_may_come());
+  if (!vcpu_.interrupts_enabled() && !nmi_may_come) return end_run(RunEnd::Kind::halted);
   vcpu_.interrupt_shadow = InterruptShadow::none;
-  while (!vm_.pc.interrupt_pending()) {
+  while (!nmi_deliverable() && !(vcpu_.interrupts_enabled() && vm_.pc.interrupt_pending())) {
     const std::uint64_t now = clock_.now();
     watch_the_guest(now);
     if (end_) return;
@@ -231,6 +239,7 @@ void Monitor::run_interpreted() {
 bool Monitor::interprets_on() const {
   if (attention_ || window_suspect_ || code_suspect_ || options_.withdraw_every != 0) return false;
   if (end_ || vm_.withdrawal.starved()) return false;
+  if (vm_.pc.needs_service() || nmi_deliverable()) return false;
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return true;
   return interprets_kernel() && vcpu_.cpl != 3 && !vcpu_.virtual_8086();
 }

@@ -97,6 +97,7 @@ class Monitor final : private Environment,
     return vcpu_.interrupts_enabled() && vcpu_.interrupt_shadow == InterruptShadow::none;
   }
   void deliver_pending_interrupt();
+  bool nmi_deliverable() const;
   void wait_while_halted();
   void wait_for_fpu_interrupt();
   void take_host_input();
@@ -166,6 +167,7 @@ class Monitor final : private Environment,
   void move_window(HostLinear base);
   bool slot_is_unmapped(unsigned slot) const;
   bool slot_has_memory(unsigned slot) const;
+  bool slot_has_device(unsigned slot) const;
   bool answers(const Walk&) const;
   void keep_window_clear();
   void note_window_tables();
@@ -181,6 +183,7 @@ class Monitor final : private Environment,
   void flush_code(CodeFlush);
   bool drop_code(GuestPhysical, unsigned bytes);
   void a20_changed();
+  void place_apic(std::uint32_t base);
   void refresh_descriptors();
   void forget_descriptors();
   void check_descriptor_pages();

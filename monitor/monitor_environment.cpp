@@ -44,15 +44,36 @@ void Monitor::a20_changed() {
 CpuidLeaf Monitor::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   const std::uint32_t asked = clamp_cpuid_leaf(leaf, processor_.cpuid(0, 0).eax);
   CpuidLeaf answer = filter_cpuid(asked, subleaf, processor_.cpuid(asked, subleaf));
+  if (asked == 1 && vm_.pc.apic_enabled()) answer.edx |= cpuid_apic;
   return answer;
 }
 
 Guarded<std::uint64_t> Monitor::read_msr(const Vcpu& vcpu, std::uint32_t index) {
+  if (index == msr_apic_base && vm_.pc.has_apic()) return std::uint64_t{vm_.pc.apic_base()};
   return read_guest_msr(vcpu, index, processor_.time_stamp());
 }
 
 Guarded<Done> Monitor::write_msr(Vcpu& vcpu, std::uint32_t index, std::uint64_t value) {
+  if (index == msr_apic_base && vm_.pc.has_apic()) {
+    if ((value & ~std::uint64_t{LocalApic::base_bits}) != 0) {
+      return Failure{Exception::general_protection()};
+    }
+    place_apic(static_cast<std::uint32_t>(value));
+    return Done{};
+  }
   return write_guest_msr(vcpu, index, value);
+}
+
+// The local APIC's page covers whatever stood there.
+void Monitor::place_apic(std::uint32_t base) {
+  const GuestPhysical old = vm_.apic_page();
+  vm_.pc.write_apic_base(base);
+  vm_.place_apic();
+  for (const GuestPhysical page : {old, vm_.apic_page()}) {
+    shadow_.unmap(page);
+    drop_code(page, page_size);
+  }
+  window_suspect_ = true;
 }
 
 void Monitor::use_address_space() {

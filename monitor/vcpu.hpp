@@ -129,7 +129,8 @@ struct Vcpu {
   std::uint32_t sysenter_eip = 0;
 
   InterruptShadow interrupt_shadow = InterruptShadow::none;
-  bool halted = false;  // after HLT, until an interrupt is delivered
+  bool nmi_blocked = false;  // from the delivery of an NMI to the next IRET
+  bool halted = false;       // after HLT, until an interrupt is delivered
   // The A20M# pin: bit 20 of every physical address is 0 (SDM volume 3, 8.7.13.4).
   bool a20_masked = false;
 

@@ -65,12 +65,25 @@ bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
     }
     if (!table.set_frame(page, kind, frame)) return false;
   }
+  covered_ = {pc.apic_page(), FrameKind::absent, {}};
   for (const MemoryRange& range : pc.memory_ranges()) {
     for (std::uint32_t offset = 0; offset < range.bytes; offset += page_size) {
       if (!give_device(range.first + offset)) return false;
     }
   }
   return true;
+}
+
+// The frame table has entries for both places: give_device or lay_out made them, or watch does.
+void Vm::place_apic() {
+  table.set_frame(covered_.page, covered_.kind, covered_.frame);
+  if (pc.apic_enabled()) cover(pc.apic_page());
+}
+
+void Vm::cover(GuestPhysical page) {
+  const FrameEntry under = table.entry(page);
+  covered_ = {page, under.kind, under.frame};
+  give_device(page);
 }
 
 bool Vm::give_device(GuestPhysical page) { return table.set_frame(page, FrameKind::device); }

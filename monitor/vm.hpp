@@ -64,6 +64,11 @@ class Vm {
   // Lets the PC answer at a page where no memory stands. False: no frame for the frame table.
   bool give_device(GuestPhysical page);
 
+  // After a change of the local APIC's base register: the page becomes the device's, and what it
+  // covered before is back. apic_page: the one that it covers now, or did last.
+  void place_apic();
+  GuestPhysical apic_page() const { return covered_.page; }
+
   FramePool& pool;
   Pc& pc;
   FrameTable table;
@@ -72,6 +77,17 @@ class Vm {
   GuestMemory memory;
   PcDma dma;
   VideoFrames video;
+
+ private:
+  // What stands, or stood, under the local APIC.
+  struct Covered {
+    GuestPhysical page{};
+    FrameKind kind = FrameKind::absent;
+    HostPhysical frame{};
+  };
+  void cover(GuestPhysical page);
+
+  Covered covered_{};
 };
 
 }  // namespace undercroft

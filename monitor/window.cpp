@@ -4,6 +4,8 @@
 // Accesses to the window's supervisor pages fault and are seen there; those to its user pages in
 // the kernel view do not. So the window has to be out of the way before kernel code runs, and where
 // it cannot be, kernel code is guarded.
+#include <algorithm>
+
 #include "monitor.hpp"
 #include "window_layout.hpp"
 
@@ -76,7 +78,7 @@ bool Monitor::slot_is_unmapped(unsigned slot) const {
     const Walk walk = linear_.walk(GuestLinear(slot << 22) + half);
     const bool nothing =
         walk.level == WalkLevel::no_tables
-            ? vm_.table.entry(walk.address).kind == FrameKind::absent
+            ? vm_.table.entry(walk.address).kind == FrameKind::absent && !slot_has_device(slot)
             : walk.result == WalkResult::not_present && walk.level != WalkLevel::table;
     if (!nothing) return false;
     if (paging_mode_ != PagingMode::pae) break;
@@ -91,10 +93,17 @@ bool Monitor::slot_has_memory(unsigned slot) const {
     const Walk walk = linear_.walk(base + offset);
     // A large page may begin with memory and end with none, but not the other way round.
     if (answers(walk)) return true;
-    if (!vcpu_.paging()) break;  // likewise
+    if (!vcpu_.paging()) return slot_has_device(slot);  // likewise
     offset += bytes_of(walk, paging_mode_);
   }
   return false;
+}
+
+// Device pages that stand by themselves.
+bool Monitor::slot_has_device(unsigned slot) const {
+  return std::ranges::any_of(vm_.pc.memory_ranges(), [slot](const MemoryRange& range) {
+    return range.first.value() >> 22 == slot;
+  });
 }
 
 bool Monitor::answers(const Walk& walk) const {

@@ -7,7 +7,7 @@
 
 namespace undercroft {
 
-enum class MemoryDevice : std::uint8_t { vga };
+enum class MemoryDevice : std::uint8_t { local_apic, vga, io_apic };
 
 // Whole pages.
 struct MemoryRange {

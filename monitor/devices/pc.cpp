@@ -1,25 +1,15 @@
 #include "pc.hpp"
 
 #include <algorithm>
-#include <array>
 
+#include "pc_lines.hpp"
 #include "pc_ports.hpp"
 
 namespace undercroft {
 namespace {
 
 using pc_ports::Device;
-
-constexpr unsigned irq_timer = 0;
-constexpr unsigned irq_keyboard = 1;
-constexpr unsigned irq_serial = 4;
-constexpr unsigned irq_clock = 8;
-constexpr unsigned irq_mouse = 12;
-constexpr unsigned irq_fpu = 13;
-
-constexpr std::array memory_map{
-    MemoryRange{GuestPhysical(Vga::memory_base), Vga::memory_size, MemoryDevice::vga},
-};
+using namespace pc_lines;
 
 }  // namespace
 
@@ -33,6 +23,7 @@ Pc::Pc(const PcConfiguration& configuration, Clock& clock, CharacterSink& com1,
       bus_(pc_ports::port_map, *this, log),
       now_(clock.now()) {
   if (kind_ == MachineKind::pc) make_pci_bus();
+  make_memory_ranges();
   update_deadlines();
 }
 
@@ -165,73 +156,6 @@ void Pc::device_write(std::uint8_t device, unsigned offset, std::uint32_t wide, 
   }
 }
 
-// A new control word or count ends what the last one had left over. Where channel 0's output is low
-// afterwards (mode 0), its request is withdrawn.
-void Pc::write_timer(unsigned offset, std::uint8_t value) {
-  state_.timer.write(offset, value, now_);
-  const bool latches_only = offset == 3 && (value >= 0xc0 || (value & 0x30) == 0);
-  const bool channel_0 = offset == 0 || (offset == 3 && value < 0x40);
-  if (latches_only || !channel_0) return;
-  state_.missed_ticks = 0;
-  if (!state_.timer.interrupt_line(now_)) set_irq(irq_timer, false);
-  timer_ticked();
-  update_deadlines();
-}
-
-void Pc::timer_ticked() {
-  const std::uint32_t ticks = state_.timer.take_interrupts(now_);
-  if (ticks == 0) return;
-  state_.interrupts.pulse(irq_timer);
-  if (state_.interrupts.masked(irq_timer)) return;
-  const std::uint32_t room = max_missed_ticks - state_.missed_ticks;
-  state_.missed_ticks += std::min(ticks - 1, room);
-}
-
-// Drives an ISA line, 0 to 15 without the cascade's 2. Callers may repeat themselves.
-void Pc::set_irq(unsigned line, bool high) { state_.interrupts.set_line(line, high); }
-
-// Devices that hold their line for as long as they have something to say.
-void Pc::update_lines() {
-  set_irq(irq_keyboard, state_.keyboard.interrupt_line());
-  set_irq(irq_serial, state_.serial.interrupt_line());
-  set_irq(irq_clock, state_.clock.interrupt_line());
-  set_irq(irq_mouse, state_.keyboard.auxiliary_interrupt_line());
-  set_irq(irq_fpu, state_.fpu_error);
-  if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
-}
-
-void Pc::update_deadlines() {
-  timer_deadline_ = state_.timer.next_deadline(now_);
-  clock_deadline_ = state_.clock.next_deadline(now_);
-}
-
-std::uint64_t Pc::next_deadline() const {
-  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline(),
-                   state_.virtio.next_deadline()});
-}
-
-void Pc::advance(std::uint64_t now) {
-  now_ = std::max(now, now_);
-  if (now_ < next_deadline()) return;
-  timer_ticked();
-  state_.clock.advance(now_);
-  state_.serial.advance(now_);
-  state_.virtio.advance(state_.pci, surroundings());
-  update_deadlines();
-  update_lines();
-}
-
-bool Pc::interrupt_pending() const { return state_.interrupts.pending(); }
-
-std::uint8_t Pc::acknowledge_interrupt() {
-  const std::uint8_t vector = state_.interrupts.acknowledge();
-  if (state_.missed_ticks != 0 && !state_.interrupts.requested(irq_timer)) {
-    --state_.missed_ticks;
-    state_.interrupts.pulse(irq_timer);
-  }
-  return vector;
-}
-
 bool Pc::can_take_serial_input() { return console_takes_input() || state_.serial.can_receive(); }
 
 void Pc::serial_input(std::uint8_t byte) {
@@ -267,53 +191,9 @@ bool Pc::a20_enabled() const { return state_.keyboard.a20() || state_.power.a20(
 
 bool Pc::nmi_enabled() const { return state_.clock.nmi_enabled(); }
 
-std::span<const MemoryRange> Pc::memory_ranges() const { return memory_map; }
-
-const MemoryRange* Pc::memory_range(GuestPhysical address) const {
-  for (const MemoryRange& range : memory_ranges()) {
-    if (range.has(address)) return &range;
-  }
-  return nullptr;
-}
-
-std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
-  const MemoryRange* const range = memory_range(address);
-  if (range == nullptr) return ~0u;
-  switch (range->device) {
-    case MemoryDevice::vga:
-      return read_video_memory(address.value(), size);
-  }
-  return ~0u;
-}
-
-void Pc::memory_write(GuestPhysical address, std::uint32_t value, unsigned size) {
-  const MemoryRange* const range = memory_range(address);
-  if (range == nullptr) return;
-  switch (range->device) {
-    case MemoryDevice::vga:
-      return write_video_memory(address.value(), value, size);
-  }
-}
-
-std::uint32_t Pc::read_video_memory(std::uint32_t address, unsigned size) {
-  if (video_memory_ == nullptr) return ~0u;
-  std::uint32_t value = 0;
-  for (unsigned i = 0; i < size; ++i) {
-    value |= std::uint32_t{state_.vga.read_memory(address + i, *video_memory_)} << 8 * i;
-  }
-  return value;
-}
-
-void Pc::write_video_memory(std::uint32_t address, std::uint32_t value, unsigned size) {
-  if (video_memory_ == nullptr) return;
-  for (unsigned i = 0; i < size; ++i) {
-    const auto byte = static_cast<std::uint8_t>(value >> 8 * i);
-    state_.vga.write_memory(address + i, byte, *video_memory_);
-  }
-}
-
 void Pc::restore(const PcState& state) {
   state_ = state;
+  make_memory_ranges();
   update_deadlines();
 }
 

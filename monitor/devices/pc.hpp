@@ -13,7 +13,9 @@
 #include "dma_controller.hpp"
 #include "ide_controller.hpp"
 #include "interrupt_controller.hpp"
+#include "io_apic.hpp"
 #include "keyboard_controller.hpp"
+#include "local_apic.hpp"
 #include "machine_kind.hpp"
 #include "memory_range.hpp"
 #include "pci_bus.hpp"
@@ -35,9 +37,13 @@ struct PcConfiguration {
 // All state of the devices: a value that can be kept and put back.
 struct PcState {
   PcState(const PcConfiguration& configuration, std::uint64_t now)
-      : timer(now), clock(configuration.unix_seconds, configuration.ram_bytes, now) {}
+      : local_apic(configuration.kind == MachineKind::pc),
+        timer(now),
+        clock(configuration.unix_seconds, configuration.ram_bytes, now) {}
 
   InterruptController interrupts{};
+  LocalApic local_apic;
+  IoApic io_apic{};
   Timer timer;
   RealTimeClock clock;
   Serial serial{};
@@ -77,7 +83,8 @@ class Pc final : private PortTarget {
   void port_read_string(std::uint16_t port, unsigned size, std::span<std::byte>);
   void port_write_string(std::uint16_t port, unsigned size, std::span<const std::byte>);
 
-  // Memory-mapped devices. Reads and writes are for addresses in one of the ranges.
+  // Memory-mapped devices; only the local APIC's place changes, with its base register. Reads and
+  // writes are for addresses in one of the ranges.
   std::span<const MemoryRange> memory_ranges() const;
   std::uint32_t memory_read(GuestPhysical, unsigned size);
   void memory_write(GuestPhysical, std::uint32_t value, unsigned size);
@@ -86,6 +93,23 @@ class Pc final : private PortTarget {
   // the vector. Call acknowledge only to deliver the interrupt at once.
   bool interrupt_pending() const;
   std::uint8_t acknowledge_interrupt();
+
+  // A nonmaskable interrupt waits; taking it; whether one can come to a processor that halts for
+  // ever otherwise.
+  bool nmi_pending() const;
+  void take_nmi();
+  bool nmi_may_come() const;
+
+  // IA32_APIC_BASE, of a machine that has a local APIC. The pages of devices may be others
+  // afterwards.
+  bool has_apic() const { return kind_ == MachineKind::pc; }
+  bool apic_enabled() const { return state_.local_apic.enabled(); }
+  GuestPhysical apic_page() const { return state_.local_apic.page(); }
+  std::uint32_t apic_base() const;
+  void write_apic_base(std::uint32_t value);
+
+  // An access to device memory has changed deadlines or asked for something: advance soon.
+  bool needs_service() const { return needs_service_; }
 
   // Time, in the Clock's nanoseconds: the next moment at which a device does something by itself
   // (no_deadline if none), and doing all that is due by `now`. Port accesses advance by themselves.
@@ -137,12 +161,20 @@ class Pc final : private PortTarget {
   const MemoryRange* memory_range(GuestPhysical) const;
   std::uint32_t read_video_memory(std::uint32_t address, unsigned size);
   void write_video_memory(std::uint32_t address, std::uint32_t value, unsigned size);
-  void set_irq(unsigned line, bool high);
   std::optional<IdeController::ChannelPort> find_ide_port(std::uint16_t port, unsigned size) const;
   IdeController::Reach ide_reach();
   void update_ide_line(unsigned channel);
   bool console_takes_input();
   VirtioSurroundings surroundings() const { return {dma_memory_, disks_, entropy_, &com1_, now_}; }
+  void make_memory_ranges();
+  void advance_in_access();
+  void note_interrupts();
+  void write_local_apic(unsigned offset, std::uint32_t value);
+  void set_irq(unsigned line, bool high);
+  void pulse_timer();
+  bool timer_waits() const;
+  void update_external();
+  bool external_is_heard() const;
   void write_timer(unsigned offset, std::uint8_t value);
   void timer_ticked();
   void update_lines();
@@ -158,6 +190,8 @@ class Pc final : private PortTarget {
   EntropySource* entropy_ = nullptr;
   VideoMemory* video_memory_ = nullptr;
   Bus bus_;
+  std::array<MemoryRange, 3> memory_ranges_{};  // the local APIC's first
+  bool needs_service_ = false;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions
   std::uint64_t clock_deadline_ = 0;

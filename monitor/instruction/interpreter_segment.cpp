@@ -101,6 +101,7 @@ Guarded<Done> transfer(Execution& x) {
       break;
     }
     case Operation::iret: {
+      x.vcpu.nmi_blocked = false;  // also if it faults (SDM volume 3, 6.7.1)
       const auto done = TRY(interrupt_return(x.vcpu, x.memory, x.environment, size, x.next_eip));
       x.keep_resume = true;  // RF is the image's
       return finish(x, done, old_task);

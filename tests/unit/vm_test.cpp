@@ -40,6 +40,9 @@ TEST_F(VmTest, LaysMemoryOutAsAPcHasIt) {
                 {0xc0000, 0xff000, FrameKind::read_only_image},
                 {0x100000, ram_bytes - page_size, ram},
                 {ram_bytes, ram_bytes, FrameKind::absent},
+                {0xfec00000, 0xfec00000, FrameKind::device},
+                {0xfee00000, 0xfee00000, FrameKind::device},
+                {0xfee01000, 0xfee01000, FrameKind::absent},
                 {0xfffff000, 0xfffff000, FrameKind::absent}};
     for (const auto& row : rows) {
       EXPECT_EQ(kind(row.first), row.kind) << std::hex << row.first;
@@ -117,6 +120,28 @@ TEST_F(VmTest, APageOfTheAddressSpaceCanBeGivenToADevice) {
   EXPECT_EQ(kind(0xfe000000), FrameKind::absent);
   ASSERT_TRUE(vm.give_device(GuestPhysical(0xfe000000)));
   EXPECT_EQ(kind(0xfe000000), FrameKind::device);
+}
+
+TEST_F(VmTest, TheLocalApicCoversMemoryAndUncoversIt) {
+  constexpr std::uint32_t place = 0x200000;
+  ASSERT_TRUE(vm.lay_out(ram_bytes, true));
+  vm.memory.write(GuestPhysical(place + 0x30), 0x12345678, 4);
+  const auto move = [this](std::uint32_t base) {
+    pc.write_apic_base(base);
+    vm.place_apic();
+  };
+  move(place | 0x800);
+  EXPECT_EQ(kind(0xfee00000), FrameKind::absent);
+  EXPECT_EQ(vm.apic_page(), GuestPhysical(place));
+  EXPECT_EQ(vm.memory.read(GuestPhysical(place + 0x30), 4), 0x00050014u);
+  move(0xfed10800);
+  EXPECT_EQ(vm.memory.read(GuestPhysical(place + 0x30), 4), 0x12345678u);
+  EXPECT_EQ(kind(0xfed10000), FrameKind::device);
+  move(place | 0x800);
+  move(place);  // off, and its page uncovered
+  EXPECT_EQ(vm.memory.read(GuestPhysical(place + 0x30), 4), 0x12345678u);
+  move(0xfee00000);
+  EXPECT_EQ(kind(0xfee00000), FrameKind::absent);
 }
 
 TEST_F(VmTest, DeviceMemoryIsThePcs) {

@@ -396,5 +396,167 @@ TEST_F(PcTest, NmiMaskIsBit7OfTheClocksIndex) {
   EXPECT_FALSE(pc.nmi_enabled());
 }
 
+// The local APIC and the I/O APIC within the machine.
+struct PcApicTest : PcTest {
+  static constexpr std::uint32_t local = 0xfee00000, io = 0xfec00000;
+  std::uint32_t read(std::uint32_t address) { return pc.memory_read(GuestPhysical(address), 4); }
+  void write(std::uint32_t address, std::uint32_t value) {
+    pc.memory_write(GuestPhysical(address), value, 4);
+  }
+  void set_entry(unsigned pin, std::uint32_t low) {
+    write(io, 0x10 + 2 * pin);
+    write(io + 0x10, low);
+  }
+  unsigned take_apic() {
+    if (!pc.interrupt_pending()) return 0;
+    const unsigned vector = pc.acknowledge_interrupt();
+    write(local + 0xb0, 0);
+    return vector;
+  }
+};
+
+TEST_F(PcApicTest, The8259ComesThroughLint0) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);
+  take();
+  move_to(pc.next_deadline());
+  EXPECT_TRUE(pc.interrupt_pending());
+  write(local + 0x350, 0x10700);
+  EXPECT_FALSE(pc.interrupt_pending());
+  set_entry(0, 0x700);
+  EXPECT_TRUE(pc.interrupt_pending()) << "by the I/O APIC's pin 0";
+  set_entry(0, 0x10700);
+  pc.write_apic_base(0xfee00000);
+  EXPECT_TRUE(pc.interrupt_pending()) << "without an APIC";
+  EXPECT_EQ(take(), 0x30u);
+}
+
+TEST_F(PcApicTest, The8259AsAFixedInterrupt) {
+  set_up_interrupts(0x0001);
+  write(local + 0x350, 0x61);
+  set_up_timer(1193);
+  move_to(pc.next_deadline());
+  EXPECT_EQ(take_apic(), 0x61u);
+  set_entry(0, 0x62);
+  in(0x21);
+  EXPECT_EQ(take_apic(), 0u) << "it has been high since";
+}
+
+TEST_F(PcApicTest, LinesAreSharedWithTheIoApic) {
+  set_up_interrupts(0);
+  set_up_timer(1193);
+  take();
+  set_entry(2, 0x50);
+  set_entry(1, 0x51);
+  set_entry(8, 0x58);
+  move_to(pc.next_deadline());
+  EXPECT_EQ(take_apic(), 0x50u);
+  pc.keyboard_input(0x1e);
+  EXPECT_EQ(take_apic(), 0x51u);
+  EXPECT_EQ(take_apic(), 0u);
+}
+
+TEST_F(PcApicTest, MissedTicksAreGivenByTheIoApicToo) {
+  set_up_interrupts(0);
+  set_up_timer(1193);
+  set_entry(2, 0x50);
+  take_apic();
+  move_to(clock.time + 10 * millisecond + millisecond / 2);
+  unsigned ticks = 0;
+  while (take_apic() != 0) ++ticks;
+  EXPECT_EQ(ticks, 10u);
+}
+
+TEST_F(PcApicTest, TheEndOfALevelReachesTheIoApic) {
+  set_entry(4, 0x8064);
+  out(0x3fc, 0x0b);
+  out(0x3f9, 0x02);
+  EXPECT_EQ(take_apic(), 0x64u);
+  EXPECT_EQ(take_apic(), 0x64u) << "the transmitter still requests";
+  out(0x3f9, 0x00);
+  EXPECT_EQ(take_apic(), 0x64u);
+  EXPECT_EQ(take_apic(), 0u);
+}
+
+TEST_F(PcApicTest, TheTimerIsADeadline) {
+  write(local + 0x3e0, 0xb);
+  write(local + 0x320, 0x70);
+  write(local + 0x380, 5000);
+  EXPECT_TRUE(pc.needs_service());
+  EXPECT_EQ(pc.next_deadline(), clock.time + 5000);
+  clock.time += 3000;
+  EXPECT_EQ(read(local + 0x390), 2000u);
+  move_to(pc.next_deadline());
+  EXPECT_FALSE(pc.needs_service());
+  EXPECT_EQ(take_apic(), 0x70u);
+}
+
+TEST_F(PcApicTest, AccessesThatMakeAnInterruptAskForService) {
+  move_to(1);
+  ASSERT_FALSE(pc.needs_service());
+  write(local + 0xb0, 0);
+  write(local + 0x80, 0);
+  EXPECT_FALSE(pc.needs_service());
+  write(local + 0x300, 0x40041);
+  EXPECT_TRUE(pc.needs_service());
+  take_apic();
+  move_to(2);
+  write(local + 0x310, 0);
+  write(local + 0x300, 0x400);
+  EXPECT_TRUE(pc.needs_service());
+  EXPECT_TRUE(pc.nmi_pending());
+  pc.take_nmi();
+  EXPECT_FALSE(pc.nmi_pending());
+}
+
+TEST_F(PcApicTest, NarrowWritesAreLost) {
+  pc.memory_write(GuestPhysical(local + 0x80), 0x55, 1);
+  pc.memory_write(GuestPhysical(local + 0x84), 0x55, 4);
+  EXPECT_EQ(read(local + 0x80), 0u);
+}
+
+TEST_F(PcApicTest, InitIsAReset) {
+  write(local + 0x310, 0);
+  write(local + 0x300, 0x4500);
+  EXPECT_EQ(pc.request().kind, PcRequest::Kind::reset);
+  EXPECT_TRUE(pc.needs_service());
+}
+
+TEST_F(PcApicTest, WhatCanWakeAHaltedProcessor) {
+  EXPECT_FALSE(pc.nmi_may_come());
+  set_entry(2, 0x400);
+  EXPECT_TRUE(pc.nmi_may_come());
+  set_entry(2, 0x10400);
+  write(local + 0x350, 0x400);
+  EXPECT_TRUE(pc.nmi_may_come());
+}
+
+TEST_F(PcApicTest, ThePageMovesAndGoes) {
+  pc.write_apic_base(0x10000800);
+  EXPECT_EQ(read(local + 0x30), 0xffffffffu);
+  EXPECT_EQ(read(0x10000030), 0x00050014u);
+  pc.write_apic_base(0x10000000);
+  EXPECT_EQ(read(0x10000030), 0xffffffffu);
+  EXPECT_FALSE(pc.apic_enabled());
+}
+
+TEST_F(PcApicTest, AnIsaMachineHasNone) {
+  Pc isa{{64u << 20, 0, MachineKind::isa}, clock, com1, debug_console, log};
+  EXPECT_FALSE(isa.has_apic());
+  EXPECT_FALSE(isa.apic_enabled());
+  EXPECT_EQ(isa.memory_read(GuestPhysical(local + 0x30), 4), 0xffffffffu);
+  EXPECT_EQ(isa.memory_read(GuestPhysical(io), 4), 0xffffffffu);
+}
+
+TEST_F(PcApicTest, StateHasTheApics) {
+  write(local + 0x300, 0x40041);
+  const PcState kept = pc.state();
+  EXPECT_EQ(take_apic(), 0x41u);
+  pc.write_apic_base(0x10000800);
+  pc.restore(kept);
+  EXPECT_EQ(read(local + 0x30), 0x00050014u);
+  EXPECT_EQ(take_apic(), 0x41u);
+}
+
 }  // namespace
 }  // namespace undercroft

@@ -1,0 +1,130 @@
+// How the PC's interrupts reach the processor: lines into the 8259 and the I/O APIC, the 8259's
+// output into the local APIC, and what of the two the processor takes. And when things happen by
+// themselves.
+#include <algorithm>
+
+#include "pc.hpp"
+#include "pc_lines.hpp"
+
+namespace undercroft {
+
+using namespace pc_lines;
+
+// A new control word or count ends what the last one had left over. Where channel 0's output is low
+// afterwards (mode 0), its request is withdrawn.
+void Pc::write_timer(unsigned offset, std::uint8_t value) {
+  state_.timer.write(offset, value, now_);
+  const bool latches_only = offset == 3 && (value >= 0xc0 || (value & 0x30) == 0);
+  const bool channel_0 = offset == 0 || (offset == 3 && value < 0x40);
+  if (latches_only || !channel_0) return;
+  state_.missed_ticks = 0;
+  if (!state_.timer.interrupt_line(now_)) set_irq(irq_timer, false);
+  timer_ticked();
+  update_deadlines();
+}
+
+void Pc::timer_ticked() {
+  const std::uint32_t ticks = state_.timer.take_interrupts(now_);
+  if (ticks == 0) return;
+  pulse_timer();
+  if (state_.interrupts.masked(irq_timer) && state_.io_apic.masked(timer_pin)) return;
+  const std::uint32_t room = max_missed_ticks - state_.missed_ticks;
+  state_.missed_ticks += std::min(ticks - 1, room);
+}
+
+void Pc::pulse_timer() {
+  state_.interrupts.pulse(irq_timer);
+  state_.io_apic.pulse(timer_pin, state_.local_apic);
+}
+
+// A tick that the guest will take, by either way.
+bool Pc::timer_waits() const {
+  const bool at_8259 =
+      state_.interrupts.requested(irq_timer) && !state_.interrupts.masked(irq_timer);
+  const bool at_apic = !state_.io_apic.masked(timer_pin) &&
+                       state_.local_apic.requested(state_.io_apic.vector(timer_pin));
+  return at_8259 || at_apic;
+}
+
+// Drives an ISA line, 0 to 15 without the cascade's 2. Callers may repeat themselves.
+void Pc::set_irq(unsigned line, bool high) {
+  state_.interrupts.set_line(line, high);
+  const unsigned pin = line == irq_timer ? timer_pin : line;
+  state_.io_apic.set_pin(pin, high, state_.local_apic);
+}
+
+// Devices that hold their line for as long as they have something to say.
+void Pc::update_lines() {
+  set_irq(irq_keyboard, state_.keyboard.interrupt_line());
+  set_irq(irq_serial, state_.serial.interrupt_line());
+  set_irq(irq_clock, state_.clock.interrupt_line());
+  set_irq(irq_mouse, state_.keyboard.auxiliary_interrupt_line());
+  set_irq(irq_fpu, state_.fpu_error);
+  if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
+  update_external();
+}
+
+// The 8259's output is a pin of both APICs. As long as they pass its vector on they need not hear
+// of it.
+void Pc::update_external() {
+  const bool high = state_.interrupts.pending();
+  state_.local_apic.set_pin(0, high);
+  state_.io_apic.set_pin(external_pin, high, state_.local_apic);
+}
+
+void Pc::update_deadlines() {
+  timer_deadline_ = state_.timer.next_deadline(now_);
+  clock_deadline_ = state_.clock.next_deadline(now_);
+}
+
+std::uint64_t Pc::next_deadline() const {
+  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline(),
+                   state_.virtio.next_deadline(), state_.local_apic.next_deadline()});
+}
+
+void Pc::advance(std::uint64_t now) {
+  now_ = std::max(now, now_);
+  needs_service_ = false;
+  if (now_ < next_deadline()) return;
+  timer_ticked();
+  state_.clock.advance(now_);
+  state_.serial.advance(now_);
+  state_.virtio.advance(state_.pci, surroundings());
+  state_.local_apic.advance(now_);
+  update_deadlines();
+  update_lines();
+}
+
+// Whether the 8259 is heard by the processor: without an APIC, by LINT0 or by the I/O APIC.
+bool Pc::external_is_heard() const {
+  return state_.local_apic.takes_external() || state_.io_apic.passes_external(state_.local_apic);
+}
+
+bool Pc::interrupt_pending() const {
+  return state_.local_apic.interrupt_pending() ||
+         (state_.interrupts.pending() && external_is_heard());
+}
+
+// What comes of the 8259 has no priority, and goes first.
+std::uint8_t Pc::acknowledge_interrupt() {
+  const bool external = external_is_heard() &&
+                        (state_.interrupts.pending() || !state_.local_apic.interrupt_pending());
+  const std::uint8_t vector =
+      external ? state_.interrupts.acknowledge() : state_.local_apic.acknowledge();
+  if (state_.missed_ticks != 0 && !timer_waits()) {
+    --state_.missed_ticks;
+    pulse_timer();
+  }
+  update_external();
+  return vector;
+}
+
+bool Pc::nmi_pending() const { return state_.local_apic.nmi_pending(); }
+
+void Pc::take_nmi() { state_.local_apic.take_nmi(); }
+
+bool Pc::nmi_may_come() const {
+  return state_.local_apic.external_gives_nmi() || state_.io_apic.gives_nmi();
+}
+
+}  // namespace undercroft

@@ -172,16 +172,18 @@ void destinations() {
 
 void timer() {
   apic::write(apic::divide, 0xb);  // by 1
+  apic::write(apic::timer, apic::masked | timer_vector);
+  apic::write(apic::initial_count, ~0u);
+  const u32 first = apic::read(apic::current_count);
+  line("counts down ", comes([&] { return apic::read(apic::current_count) < first; }));
   apic::write(apic::timer, timer_vector);
   apic::write(apic::initial_count, 1000000);
-  const u32 first = apic::read(apic::current_count);
-  const bool down = comes([&] { return apic::read(apic::current_count) < first; });
   const bool once = comes([] {
     open();
     return served_count != 0;
   });
-  line("counts down ", down, ", interrupts ", once, ", then holds ",
-       apic::read(apic::current_count), " of ", apic::read(apic::initial_count));
+  line("interrupts ", once, ", then holds ", apic::read(apic::current_count), " of ",
+       apic::read(apic::initial_count));
   print_served("one shot");
   apic::write(apic::timer, apic::periodic | timer_vector);
   apic::write(apic::initial_count, 5000000);

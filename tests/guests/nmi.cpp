@@ -63,36 +63,35 @@ void in_the_kernel() {
   }
 }
 
-void timer_tick() {
-  out8(0x43, 0x30);
-  out8(0x40, 0xff);
-  out8(0x40, 0x20);
-}
-
+// Again and again, so that no tick can come too early.
 void by_the_timer() {
   io_apic::set_entry(timer_pin, apic::nmi);
-  timer_tick();
+  out8(0x43, 0x34);
+  out8(0x40, 0);
+  out8(0x40, 0);
   asm volatile("hlt" : : : "memory");
-  print_count("wakes a processor that is halted with IF clear");
   io_apic::set_entry(timer_pin, apic::masked);
+  line("wakes a processor that is halted with IF clear: ", count != 0);
+  count = 0;
+  deepest = 0;
 }
 
 alignas(16) u8 user_stack[256];
 
+// Ring 3 reaches the APIC's page here. It waits for the count to change, then asks for the end.
 void in_user_code(u32 user_flags) {
-  io_apic::set_entry(timer_pin, apic::nmi);
   UserState state;
   state.esp = reinterpret_cast<u32>(user_stack + sizeof user_stack);
   state.eflags = user_flags;
-  // Waits for the handler's count to change, then asks for the end.
-  asm volatile("mov $1f, %0; jmp 2f; 1: mov %1, %%eax; test %%eax, %%eax; jz 1b; int $0x40; 2:"
-               : "=r"(state.eip)
-               : "m"(count));
-  timer_tick();
+  apic::write(apic::command_high, 0);
+  asm volatile(
+      "mov $1f, %0; jmp 3f;"
+      "1: movl %2, 0xfee00300; 2: mov %1, %%eax; test %%eax, %%eax; jz 2b; int $0x40; 3:"
+      : "=r"(state.eip)
+      : "m"(count), "i"(apic::nmi));
   const Trap trap = run_user(state);
   line("user code ended by vector ", trap.frame.vector);
   print_count("in user code");
-  io_apic::set_entry(timer_pin, apic::masked);
 }
 
 // An IRET to a null selector within the handler.

@@ -177,6 +177,18 @@ TEST(Deliver, ResumeFlagOfTheInterruptedProgram) {
   }
 }
 
+TEST(Deliver, AnNmiHoldsTheNextOneBack) {
+  Machine machine;
+  machine.set_gate(2, interrupt_gate());
+  machine.set_gate(0x20, interrupt_gate());
+  deliver(machine, Event::external(0x20));
+  EXPECT_FALSE(machine.vcpu.nmi_blocked);
+  deliver(machine, Event::nonmaskable());
+  EXPECT_TRUE(machine.vcpu.nmi_blocked);
+  deliver(machine, Event::external(0x20));
+  EXPECT_TRUE(machine.vcpu.nmi_blocked) << "until IRET";
+}
+
 // What no machine of the tests can raise: #MC and the coprocessor's segment overrun have no error
 // code, and a fault on the way to their handlers is delivered by itself (SDM volume 3, table 6-4).
 TEST(Deliver, MachineCheckAndSegmentOverrun) {

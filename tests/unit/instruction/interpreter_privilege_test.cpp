@@ -83,6 +83,16 @@ TEST(InterpreterPrivilege, ByModeAndCpl) {
   }
 }
 
+// SDM volume 3, 6.7.1: the next IRET lets NMIs in again, also one that faults.
+TEST(InterpreterPrivilege, IretUnblocksNmi) {
+  for (const Mode mode : {Mode::real, Mode::virtual_8086}) {
+    Machine machine(mode);
+    machine.vcpu.nmi_blocked = true;
+    EXPECT_EQ(fault(machine.run({0xcf})).has_value(), mode == Mode::virtual_8086);
+    EXPECT_FALSE(machine.vcpu.nmi_blocked);
+  }
+}
+
 TEST(InterpreterPrivilege, CliAndStiByCplAndIopl) {
   for (unsigned cpl = 0; cpl < 4; ++cpl) {
     for (unsigned iopl = 0; iopl < 4; ++iopl) {

@@ -53,11 +53,11 @@ def test_names_that_linux_gives():
 
 def test_the_same_disks_on_the_bare_machine(file):
     every = [disks.Disk(file, "virtio"), disks.Disk(file, "ata", True), disks.Disk(file, "cdrom")]
-    words = " ".join(disks.machine_words(every, True, "grub"))
+    words = " ".join(disks.machine_words(every, True, "kernel"))
     assert "file=" + str(file) + ",snapshot=on" in words and words.count("snapshot") == 1
     assert "virtio-blk-pci,disable-modern=on,addr=5" in words
-    assert "ide-hd,bus=ide.0,unit=0" in words and "ide-cd,bus=ide.0,unit=1" in words
-    with pytest.raises(errors.CroftError, match="third"):
+    assert "ide-hd,bus=ide.0,unit=0" in words and "ide-cd,bus=ide.1,unit=0" in words
+    with pytest.raises(errors.CroftError, match="GRUB boots from"):
         disks.machine_words([disks.Disk(file, "ata")] * 3, True, "grub")
 
 

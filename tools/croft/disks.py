@@ -141,10 +141,8 @@ def machine_words(disks, bare, boot):
 
 def _bare_words(disks, boot):
     """The same disks with the same controllers and places, as QEMU's own."""
-    if boot == "grub" and sum(disk.kind != "virtio" for disk in disks) > 2:
-        raise CroftError("--bare: the CD that GRUB boots from stands in the place of the third ata or "
-                         "cdrom disk", "--boot kernel has none")
-    words, ide, virtio = [], 0, 0
+    words, virtio = [], 0
+    free = {"ata": [0, 1, 2, 3], "cdrom": [2, 3, 0, 1]}
     for number, disk in enumerate(disks):
         name = str(disk.file).replace(",", ",,")
         drive = f"if=none,id=disk{number},format=raw,file={name}"
@@ -159,8 +157,13 @@ def _bare_words(disks, boot):
             virtio += 1
         else:
             kind = "ide-cd" if disk.kind == "cdrom" else "ide-hd"
-            device = f"{kind},bus=ide.{ide // 2},unit={ide % 2}"
-            ide += 1
+            place = free[disk.kind][0]
+            for places in free.values():
+                places.remove(place)
+            if place == 2 and boot == "grub":
+                raise CroftError(f"--bare: the CD that GRUB boots from stands in the place of {disk.file}",
+                                 "with --boot kernel there is none")
+            device = f"{kind},bus=ide.{place // 2},unit={place % 2}"
         words += ["-device", f"{device},drive=disk{number}"]
     return words
 

@@ -72,6 +72,12 @@ Problem set_check(Options& options, std::string_view value) {
   return nullptr;
 }
 
+Problem set_slow(Options& options, std::string_view value) {
+  if (const Problem problem = set_number(value, false, options.slowness)) return problem;
+  const bool sensible = options.slowness >= 1 && options.slowness <= 1000;
+  return sensible ? nullptr : "must be 1 to 1000";
+}
+
 Problem set_save(Options& options, std::string_view value) {
   if (const Problem problem = set_number(value, false, options.save_port)) return problem;
   const bool port = options.save_port != 0 && options.save_port <= 0xffff;
@@ -141,6 +147,7 @@ constexpr Row rows[] = {
                      o.selftest);
      }},
     {"timer", set_timer},
+    {"slow", set_slow},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
     {"save", set_save},
     {"check", set_check},

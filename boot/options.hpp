@@ -35,6 +35,7 @@ struct Options {
   std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
   HostTimerKind timer = HostTimerKind::any;    // timer=auto|pit|apic|hpet
+  std::uint32_t slowness = 1;                  // slow=N: the guest's clock goes N times slower
   std::uint32_t watchdog = 0;                  // watchdog=SECONDS without an interrupt; 0: off
   std::uint32_t save_port = 0;                 // save=PORT: saved disks go there; 0: nowhere
   bool check_frames = false;                   // check=frames

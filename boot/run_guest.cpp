@@ -18,6 +18,7 @@
 #include "monitor/inspect/statistics.hpp"
 #include "monitor/memory/guest_ram.hpp"
 #include "monitor/monitor.hpp"
+#include "monitor/slow_clock.hpp"
 
 namespace undercroft::boot {
 namespace {
@@ -223,7 +224,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   SerialSink serial(machine.serial());
   ConsoleDeviceLog log(machine, options.log != 0);
   const PcConfiguration configuration{ram_bytes, x86::read_host_calendar(), options.machine};
-  auto& pc = pc_place.make(configuration, machine.timer(), serial, serial, log);
+  SlowClock clock(machine.timer(), options.slowness);
+  auto& pc = pc_place.make(configuration, clock, serial, serial, log);
   pc.connect(entropy_place.make());
   if (!pc.connect(disks)) refuse(machine, "undercroft.disk", "no place is left for another disk");
   auto& vm = vm_place.make(slots, pool, pc);
@@ -251,12 +253,12 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.withdraw_every,
       options.guard == Guard::exact,
       options.watchdog,
-      options.user == UserMode::translate};
+      options.user == UserMode::translate,
+      options.slowness};
   GuestDisplay* const guest_display =
       machine.shows_text_mode() ? static_cast<GuestDisplay*>(&display) : &framebuffer_display;
-  const Monitor::Foundation foundation{machine,  machine.timer(), input,
-                                       vm,       nullptr,         x86::physical_of_offset(0),
-                                       &machine, guest_display};
+  const Monitor::Foundation foundation{
+      machine, clock, input, vm, nullptr, x86::physical_of_offset(0), &machine, guest_display};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
   FrameCheck* const check =

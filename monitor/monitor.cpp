@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "slow_clock.hpp"
 #include "window_layout.hpp"
 
 namespace undercroft {
@@ -153,7 +154,7 @@ void Monitor::arm_alarm(std::uint64_t now) {
   const std::uint64_t deadline = std::min(vm_.pc.next_deadline(), screen_.deadline());
   if (deadline == alarm_) return;
   alarm_ = deadline;
-  processor_.set_alarm(deadline > now ? deadline - now : 0);
+  processor_.set_alarm(deadline > now ? host_span(deadline - now, options_.slowness) : 0);
 }
 
 void Monitor::host_interrupt(std::uint32_t vector) {

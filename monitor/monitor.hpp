@@ -41,6 +41,7 @@ struct MonitorOptions {
   bool guard_exact = false;     // guard=exact
   std::uint32_t watchdog = 0;   // seconds without an interrupt of the guest's; 0: any number
   bool translate_user = false;  // user=translate
+  std::uint32_t slowness = 1;   // of the guest's clock against the host's
 };
 
 // Why a guest's run ended.

@@ -49,6 +49,13 @@ TEST(Options, Window) {
   EXPECT_EQ(both.window_hop, 7u);
 }
 
+TEST(Options, SlowClock) {
+  EXPECT_EQ(parsed("").slowness, 1u);
+  EXPECT_EQ(parsed("slow=20").slowness, 20u);
+  EXPECT_EQ(refused("slow=0"), "slow=0 must be 1 to 1000");
+  EXPECT_EQ(refused("slow=1001"), "slow=1001 must be 1 to 1000");
+}
+
 TEST(Options, Withdraw) {
   EXPECT_EQ(parsed("").withdraw_every, 0u);
   EXPECT_EQ(parsed("withdraw=every:500").withdraw_every, 500u);

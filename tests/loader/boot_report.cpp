@@ -1,6 +1,6 @@
-// Prints all that its boot loader has handed over, in multiboot 1's form or in multiboot 2's. Where
-// a loader put things and how much memory there is are not printed: they may differ, but they are
-// checked to make sense. Its headers are written by tests/system/loader_images.py.
+// Prints all that its boot loader has handed over, in the form of multiboot 1, multiboot 2 or
+// Linux. Where a loader put things and how much memory there is are not printed: they may differ,
+// but they are checked to make sense. Its headers are written by tests/system/loader_images.py.
 #include "boot_report.hpp"
 
 const char* const test_name = "boot_report";
@@ -49,9 +49,12 @@ void test() {
   u32 flags;
   asm volatile("pushf; pop %0" : "=r"(flags));
   line("interrupts: ", (flags & 0x200) != 0);
-  if (boot_magic() == multiboot1_magic) {
-    print_information(reinterpret_cast<const Information1*>(&boot_information()));
-  } else {
-    print_information(reinterpret_cast<const Information2*>(&boot_information()));
+  switch (boot_magic()) {
+    case multiboot1_magic:
+      return print_information(reinterpret_cast<const Information1*>(&boot_information()));
+    case multiboot2_magic:
+      return print_information(reinterpret_cast<const Information2*>(&boot_information()));
+    case linux_magic:
+      return print_linux(reinterpret_cast<u32>(&boot_information()));
   }
 }

@@ -1,4 +1,4 @@
-// The two forms of boot information, and how boot_report prints what both of them have.
+// The forms of boot information, and how boot_report prints what both of them have.
 #pragma once
 
 #include "runtime/boot.hpp"
@@ -14,6 +14,7 @@ struct Information1;  // multiboot_info
 struct Information2;  // the list of tags
 void print_information(const Information1*);
 void print_information(const Information2*);
+void print_linux(guest::u32 boot_params);
 
 struct [[gnu::packed]] Framebuffer {
   u64 address;

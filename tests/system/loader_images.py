@@ -63,6 +63,48 @@ class Kernel:
         image = self.elf_with(header)
         return image[self.offset:self.offset + self.file_bytes]
 
+    def bzimage(self, version, **fields):
+        """A bzImage of that protocol version; `fields` are those of BZIMAGE_FIELDS, or header_end."""
+        setup = bytearray(3 * 512)
+        values = {"setup_sects": 2, "boot_flag": 0xAA55, "jump": 0xEB, "loadflags": 1,
+                  "header_end": 0x26C, "version": version, "code32_start": LINKED_AT,
+                  "initrd_addr_max": 0x7FFFFFFF, "kernel_alignment": 0x100000, "cmdline_size": 255,
+                  "pref_address": LINKED_AT, "init_size": 0x80000, **fields}
+        struct.pack_into("4s", setup, 0x202, b"HdrS")
+        setup[0x201] = values.pop("header_end") - 0x202
+        # The entry, at the kernel's beginning: mov $"LINX", %eax; mov %esi, %ebx; jmp start
+        jump = self.entry - (LINKED_AT + 12)
+        start = struct.pack("<BIHBi", 0xB8, 0x584E494C, 0xF389, 0xE9, jump)
+        image = bytearray(self.flat_with(start).ljust(self.memory_bytes, b"\0"))
+        values["syssize"] = (len(image) + 15) // 16
+        for name, value in values.items():
+            at, form = BZIMAGE_FIELDS[name]
+            struct.pack_into(form, setup, at, value)
+        return bytes(setup + image)
+
+
+# Offsets and widths of setup header fields.
+BZIMAGE_FIELDS = {
+    "setup_sects": (0x1F1, "<B"), "syssize": (0x1F4, "<I"), "boot_flag": (0x1FE, "<H"),
+    "jump": (0x200, "<B"), "version": (0x206, "<H"), "loadflags": (0x211, "<B"),
+    "code32_start": (0x214, "<I"), "initrd_addr_max": (0x22C, "<I"),
+    "kernel_alignment": (0x230, "<I"), "relocatable_kernel": (0x234, "<B"),
+    "min_alignment": (0x235, "<B"), "cmdline_size": (0x238, "<I"), "pref_address": (0x258, "<Q"),
+    "init_size": (0x260, "<I"),
+}
+
+
+def bzimages(kernel):
+    """{name: image} of Linux kernels that GRUB boots."""
+    return {
+        "2.03": kernel.bzimage(0x203, header_end=0x230, initrd_addr_max=0x37FFFFFF),
+        "2.08": kernel.bzimage(0x208, header_end=0x250),
+        "2.10 that cannot move": kernel.bzimage(0x20A, header_end=0x264, pref_address=0x1000000),
+        "2.12 that moves": kernel.bzimage(0x20C, header_end=0x268, relocatable_kernel=1),
+        "2.15 with a low initrd": kernel.bzimage(0x20F, relocatable_kernel=1,
+                                                 initrd_addr_max=0x1FFFFFF),
+    }
+
 
 def refused(kernel):
     """{name: (image, the field that Undercroft names)}: what GRUB does not boot either."""

@@ -48,6 +48,10 @@ class Loaders:
         return self._boot(image, f"multiboot{digit} (hd0)/kernel {WORDS}", f"module{digit}", modules,
                           megabytes)
 
+    def bare_linux(self, image):
+        script = f"linux (hd0)/kernel {WORDS}\ninitrd (hd0)/one"
+        return grub_boots.boot(self.folder, self.cd, {"kernel": image, "one": MODULES["one"]}, script, 64)
+
     def hosted(self, image, modules=tuple(MODULES), megabytes=64):
         first = f"multiboot2 (hd0)/undercroft mem={megabytes}M\nmodule2 (hd0)/kernel {WORDS}"
         return self._boot(image, first, "module2", modules, 128 + megabytes * 3 // 2)
@@ -60,9 +64,10 @@ def loaders(tmp_path_factory):
 
 KERNEL = loader_images.Kernel(ROOT / "build" / "loader" / "boot_report.elf")
 CASES = loader_images.cases(KERNEL)
+BZIMAGES = loader_images.bzimages(KERNEL)
 REFUSALS = loader_images.refused(KERNEL)
 QUICK = {"1 ELF", "1 virtual entry", "1 address fields before ELF", "2 ELF", "2 address tag",
-         "2 all tags", "1 unknown wish", "2 unknown information"}
+         "2 all tags", "2.03", "2.12 that moves", "1 unknown wish", "2 unknown information"}
 
 
 def each(names):
@@ -104,6 +109,14 @@ def test_a_kernel_without_modules_is_told_so(name, loaders):
     bare = loaders.bare(CASES[name], name[0], modules=())
     expected = compare(bare, loaders.hosted(CASES[name], modules=()))
     assert not any(line.startswith("| module of") for line in expected)
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("name", each(BZIMAGES))
+def test_a_linux_kernel_is_told_what_grub_tells_it(name, loaders):
+    image = BZIMAGES[name]
+    expected = compare(loaders.bare_linux(image), loaders.hosted(image, modules=("one",)))
+    assert any(line.startswith("| initrd of 4352 bytes") for line in expected)
 
 
 @pytest.mark.hosted

@@ -19,8 +19,10 @@ struct [[gnu::packed]] MapEntry {
 bool option(const char* word);
 const BootInformation& boot_information();
 
-// What EAX held: which of the two forms the information has. option() reads the first.
-constexpr u32 multiboot1_magic = 0x2badb002, multiboot2_magic = 0x36d76289;
+// What EAX held: which form the information has. option() reads the first. "LINX" comes from no
+// boot loader, but from a few instructions at the entry of a kernel that is started as a bzImage.
+constexpr u32 multiboot1_magic = 0x2badb002, multiboot2_magic = 0x36d76289,
+              linux_magic = 0x584e494c;
 u32 boot_magic();
 
 }  // namespace guest

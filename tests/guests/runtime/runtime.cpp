@@ -183,7 +183,8 @@ void kernel_start(guest::u32 magic, const guest::BootInformation* boot) {
   guest::out8(0x21, 0xff);  // no interrupts but those that a test asks for
   guest::out8(0xa1, 0xff);
   guest::line(test_name, ": begins");
-  guest::check(magic == guest::multiboot1_magic || magic == guest::multiboot2_magic,
+  guest::check(magic == guest::multiboot1_magic || magic == guest::multiboot2_magic ||
+                   magic == guest::linux_magic,
                "multiboot magic");
   test();
   guest::finish();

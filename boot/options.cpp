@@ -115,6 +115,10 @@ struct Row {
 
 constexpr Row rows[] = {
     {"mem", set_memory},
+    {"keyboard",
+     [](Options& o, std::string_view v) {
+       return choose(v, "host", KeyboardSource::host, "serial", KeyboardSource::serial, o.keyboard);
+     }},
     {"machine",
      [](Options& o, std::string_view v) {
        return choose(v, "isa", MachineKind::isa, "pc", MachineKind::pc, o.machine);

@@ -16,6 +16,7 @@ enum class Engine : std::uint8_t { translate, interpret };
 enum class UserMode : std::uint8_t { direct, translate };
 enum class Guard : std::uint8_t { fast, exact };
 enum class MemoryPolicy : std::uint8_t { eager, lazy };
+enum class KeyboardSource : std::uint8_t { host, serial };
 enum class Absent : std::uint8_t { floating, fault };
 enum class HostTimerKind : std::uint8_t { any, pit, apic, hpet };
 
@@ -24,14 +25,15 @@ enum class HostTimerKind : std::uint8_t { any, pit, apic, hpet };
 enum class SelfTestKind : std::uint8_t { none, nexus, panic, overflow };
 
 struct Options {
-  std::uint32_t guest_memory = 0;              // mem=SIZE bytes (K, M, G); 0: all that is left
-  MachineKind machine = MachineKind::pc;       // machine=isa|pc
-  std::optional<HostLinear> window{};          // window=0x..., a multiple of 4 MB
-  std::uint32_t window_hop = 0;                // window=hop:N; 0: off
-  Engine engine = Engine::translate;           // engine=translate|interpret
-  UserMode user = UserMode::direct;            // user=direct|translate
-  Guard guard = Guard::fast;                   // guard=fast|exact
-  MemoryPolicy memory = MemoryPolicy::eager;   // memory=eager|lazy
+  std::uint32_t guest_memory = 0;                  // mem=SIZE bytes (K, M, G); 0: all that is left
+  MachineKind machine = MachineKind::pc;           // machine=isa|pc
+  KeyboardSource keyboard = KeyboardSource::host;  // keyboard=host|serial
+  std::optional<HostLinear> window{};              // window=0x..., a multiple of 4 MB
+  std::uint32_t window_hop = 0;                    // window=hop:N; 0: off
+  Engine engine = Engine::translate;               // engine=translate|interpret
+  UserMode user = UserMode::direct;                // user=direct|translate
+  Guard guard = Guard::fast;                       // guard=fast|exact
+  MemoryPolicy memory = MemoryPolicy::eager;       // memory=eager|lazy
   std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
   HostTimerKind timer = HostTimerKind::any;    // timer=auto|pit|apic|hpet

@@ -12,6 +12,7 @@
 #include "guest_disks.hpp"
 #include "guest_firmware.hpp"
 #include "guest_loader/guest_loader.hpp"
+#include "machine_input.hpp"
 #include "monitor/inspect/autopsy.hpp"
 #include "monitor/inspect/format.hpp"
 #include "monitor/inspect/frame_check.hpp"
@@ -53,19 +54,6 @@ class SerialSink final : public CharacterSink {
 
  private:
   x86::Serial& serial_;
-};
-
-class MachineInput final : public HostInput {
- public:
-  explicit MachineInput(x86::Machine& machine) : machine_(machine) {}
-  bool read_serial(std::uint8_t& byte) override { return machine_.serial().read(byte); }
-  bool read_keyboard(std::uint8_t& code) override { return machine_.keyboard().read(code); }
-  bool read_command(std::uint8_t& letter) override {
-    return machine_.serial().read_command(letter);
-  }
-
- private:
-  x86::Machine& machine_;
 };
 
 // Silent unless asked: Linux probes dozens of ports.
@@ -245,7 +233,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   const Vcpu start = load(machine, vm, slots, information, own.value(), ram_bytes, *firmware);
   free_modules(pool, own.value());
 
-  MachineInput input(machine);
+  MachineInput input(machine, options.keyboard);
   const MonitorOptions monitor_options{
       options.engine == Engine::interpret,
       options.window_hop,

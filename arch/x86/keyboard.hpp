@@ -1,22 +1,33 @@
-// The host's keyboard: scan codes as the 8042 gives them. It translates nothing.
+// The host's 8042 with its keyboard and mouse: scan codes as they come, the mouse's movements. It
+// translates nothing.
 #pragma once
 
 #include "byte_queue.hpp"
+#include "mouse.hpp"
 
 namespace undercroft::x86 {
 
 class Keyboard {
  public:
   static constexpr unsigned irq = 1;
+  static constexpr unsigned mouse_irq = 12;
+
+  // Looks for a mouse and has it report; takes up to 50 ms where there is none. Before interrupts.
+  void initialise();
 
   // An 8042's status is never all ones.
   static bool controller_present();
 
   bool read(std::uint8_t& scan_code) { return received_.pop(scan_code); }
+  bool read_mouse(MouseMovement& movement) { return mouse_.read(movement); }
   void handle_interrupt();
 
  private:
+  bool ask_mouse(std::uint8_t byte);
+  bool read_mouse_byte(std::uint8_t& byte);
+
   ByteQueue received_;
+  Mouse mouse_;
 };
 
 }  // namespace undercroft::x86

@@ -60,6 +60,7 @@ void Machine::initialise(const MachineFacts& facts) {
   set_panic_console(*this);
   local_apic_.initialise(paging_);
   hpet_.initialise(paging_, facts.hpet);
+  keyboard_.initialise();
   // In this order: what the firmware's timer has left pending is forgotten with the ICW1.
   timer_.calibrate(facts.power_timer);
   initialise_interrupts();
@@ -73,6 +74,7 @@ void Machine::initialise_interrupts() {
   forgetting_ = false;
   interrupts_.unmask(Serial::irq);
   interrupts_.unmask(Keyboard::irq);
+  interrupts_.unmask(Keyboard::mouse_irq);
 }
 
 bool Machine::forget_interrupt() {
@@ -156,7 +158,7 @@ void Machine::acknowledge_interrupt(unsigned line) {
   if (line == LocalApic::timer_line) return local_apic_.end_of_interrupt();
   if (line >= HostInterrupts::lines) return;  // the APIC's spurious one, which has no end
   if (line == Serial::irq) serial_.handle_interrupt();
-  if (line == Keyboard::irq) keyboard_.handle_interrupt();
+  if (line == Keyboard::irq || line == Keyboard::mouse_irq) keyboard_.handle_interrupt();
   interrupts_.end(line);
 }
 

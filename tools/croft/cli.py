@@ -37,7 +37,7 @@ examples:
   ./croft run --machine bochs                     in Bochs, which checks what QEMU does not
   ./croft run --append console=tty0 --screenshot screen.png --when 'Run /init'
                                                   what the guest shows, as a picture
-  ./croft run grub-invaders --screenshot g.png --keys 'spc left left spc'
+  ./croft run grub-invaders --screenshot g.png --keys 'left:1.5 spc'
 
 exit status:
   0    the guest powered off (or QEMU was left); with --exec the command's own status
@@ -139,8 +139,8 @@ def _run_options(parser):
     group.add_argument("--keys", default="", metavar="'KEY ...'",
                        help="with --screenshot: then press these keys, one after another, wait for "
                             "quiet again, and save then. A key is a name of QEMU's (ret, spc, esc, "
-                            "left, f1, a), several joined by - (ctrl-alt-delete, shift-a); another "
-                            "word is typed")
+                            "left, f1, a), several joined by - (ctrl-alt-delete), and :1.5 holds "
+                            "them down for so many seconds; another word is typed")
     group.add_argument("--qemu", default="", metavar="WORDS",
                        help="more words for QEMU, such as '-d int -D trace.log'")
     group.add_argument("--no-build", action="store_true", help="take build/undercroft.elf as it is")

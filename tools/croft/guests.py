@@ -217,6 +217,8 @@ PACKAGED = (
                 Packaged("./boot/gnumach-1.8-486.gz", "console=com0", compressed=True)),
     DebianImage("memtest86+", "memtest86+", "a test of the memory, on screen and serial line",
                 Packaged("./boot/memtest86+ia32.bin", "console=ttyS0,115200")),
+    DebianImage("grub-invaders", "grub-invaders", "a game: cursor keys and space, on the screen only",
+                Packaged("./boot/invaders.exec")),
     DebianImage("ipxe", "ipxe", "iPXE, a network boot loader; wants a BIOS",
                 Packaged("./boot/ipxe.lkrn")),
 )

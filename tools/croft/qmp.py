@@ -4,10 +4,13 @@ Knows the protocol and QEMU's names of keys; what is done when is screenshot.py'
 """
 
 import json
+import re
 import socket
 import time
 
 from .errors import CroftError
+
+HOLD = 0.1  # seconds that a key is down
 
 # What is typed on a PC's keyboard with the layout of the USA.
 _PLAIN = {" ": "spc", "\n": "ret", "\t": "tab", "-": "minus", "=": "equal", "[": "bracket_left",
@@ -35,17 +38,20 @@ def _chord(character):
 
 
 def chords(sequence):
-    """'ls ret ctrl-c' as keys pressed together, one after another.
+    """'ls ret ctrl-c left:1.5' as (keys pressed together, seconds), one after another.
 
-    A word is a key's name of QEMU, several of them joined by -, or else a text that is typed.
+    A word is a key's name of QEMU, several of them joined by -, perhaps with the seconds that they
+    are held down; or else it is a text that is typed.
     """
     result = []
     for word in sequence.split():
-        parts = word.split("-")
-        if all(part in _NAMES or (len(part) == 1 and part.isalnum()) for part in parts):
-            result.append([part.lower() for part in parts])
+        names, _, seconds = word.partition(":")
+        parts = names.split("-")
+        keys = all(part in _NAMES or (len(part) == 1 and part.isalnum()) for part in parts)
+        if keys and re.fullmatch(r"|\d+(\.\d+)?", seconds) and not word.endswith(":"):
+            result.append(([part.lower() for part in parts], float(seconds or HOLD)))
         else:
-            result += [_chord(character) for character in word]
+            result += [(_chord(character), HOLD) for character in word]
     return result
 
 
@@ -93,7 +99,7 @@ class Connection:
         return "HLT=1" in self.execute("human-monitor-command",
                                        **{"command-line": "info registers"})
 
-    def press(self, chord, hold=0.1):
+    def press(self, chord, hold=HOLD):
         """Keys that go down together, and up again `hold` seconds later."""
         self.execute("send-key", keys=[{"type": "qcode", "data": key} for key in chord],
                      **{"hold-time": int(hold * 1000)})

@@ -96,8 +96,8 @@ class Screen:
             time.sleep(PAUSE)
 
     def press(self, keys):
-        for chord in qmp.chords(keys):
-            self.qmp.press(chord)
+        for chord, seconds in qmp.chords(keys):
+            self.qmp.press(chord, seconds)
 
 
 def _quiet(looks, enough):

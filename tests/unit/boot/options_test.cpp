@@ -98,6 +98,8 @@ TEST(Options, Choices) {
   EXPECT_EQ(options.selftest, SelfTestKind::nexus);
   EXPECT_EQ(parsed("selftest=panic").selftest, SelfTestKind::panic);
   EXPECT_EQ(parsed("selftest=overflow").selftest, SelfTestKind::overflow);
+  EXPECT_EQ(parsed("").keyboard, KeyboardSource::host);
+  EXPECT_EQ(parsed("keyboard=serial").keyboard, KeyboardSource::serial);
   EXPECT_EQ(parsed("machine=isa").machine, MachineKind::isa);
   EXPECT_EQ(parsed("machine=isa machine=pc").machine, MachineKind::pc);
   EXPECT_EQ(parsed("engine=interpret engine=translate").engine, Engine::translate);
@@ -108,6 +110,7 @@ TEST(Options, ErrorsNameTheWord) {
   EXPECT_EQ(refused("engine"), "engine needs a value");
   EXPECT_EQ(refused("engine=fast"), "engine=fast has no such value");
   EXPECT_EQ(refused("engines=translate"), "engines=translate is not an option of Undercroft");
+  EXPECT_EQ(refused("keyboard=usb"), "keyboard=usb has no such value");
   EXPECT_EQ(refused("machine=mca"), "machine=mca has no such value");
   EXPECT_EQ(refused("mem=abc"), "mem=abc is not a number that fits 32 bits");
   EXPECT_EQ(refused("mem=4G"), "mem=4G is not a number that fits 32 bits");

@@ -3,8 +3,8 @@ mouse's movements from the host's devices to the guest, and the monitor's report
 """
 
 import contextlib
-import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -13,15 +13,13 @@ from test_autopsy import kernel, little
 from test_guests import IMAGE, MACHINE
 from transcripts import ROOT
 
-# The tools are not installed: croft finds them beside itself.
-import sys
 sys.path.insert(0, str(ROOT / "tools"))
 from croft import guests, image, machine, screenshot  # noqa: E402
 
-PATIENCE = 300
+PATIENCE = 120
 
 
-def setup(tmp_path, guest, bare, name):
+def machine_of(tmp_path, guest, bare, name):
     boot = machine.boot_iso(image.cached(guest, bare, "mem=128M"))
     return machine.Setup(boot, 384, False, tmp_path / f"{name}.log")
 
@@ -47,10 +45,11 @@ def linux_screen(tmp_path, bare):
     guest = guests.find("linux").prepare()
     guest = guests.dataclasses.replace(guest, command_line=f"{guest.command_line} console=tty0")
     name = "bare" if bare else "hosted"
-    with screenshot.Screen(setup(tmp_path, guest, bare, name)) as screen:
+    with screenshot.Screen(machine_of(tmp_path, guest, bare, name)) as screen:
         screen.wait_for("undercroft#", PATIENCE)
-        # Cleared, without the cursor, whose blinking would differ.
-        screen.press("printf spc '\\033c\\033[?25l' ret uname spc -sm ; echo spc $((6*7))@ ret")
+        # Cleared, without the cursor, whose blinking would differ. One line: what is typed ahead
+        # would be seen twice.
+        screen.press("printf spc '\\033c\\033[?25l';uname spc -sm;echo spc $((6*7))@ ret")
         screen.wait_for("42@", PATIENCE)
         time.sleep(1)
         return pixels(screen, tmp_path / name), screen.text_memory()
@@ -85,7 +84,9 @@ def test_the_last_report_takes_the_screen_back(tmp_path, options):
             assert time.monotonic() < deadline, screen.text_memory()[:160]
             time.sleep(0.2)
         screen.press("a")
-        screen.wait_for("last traps", PATIENCE)
+        screen.wait_for("0x0010:0x00100037", PATIENCE)  # the last instruction, end of the report
+        time.sleep(1)
+        assert b"0x0010:0x00100037" in screen.text_memory()[:4000:2]
         assert b"H\x1fi\x1f" not in screen.text_memory()[:4000]
 
 
@@ -150,3 +151,33 @@ def test_the_hosts_mouse_moves_the_guests(tmp_path):
         process.communicate(timeout=PATIENCE)
     right = process.returncode >> 1
     assert process.returncode & 1 and right > 0 and right % 5 == 0, process.returncode
+
+
+def ship(screen):
+    """The column of the ship of grub-invaders, and whether a shot flies."""
+    rows = screen.text_memory()[:4000:2]
+    return rows[24 * 80:].index(b"/"), b"|" in rows[10 * 80:23 * 80]
+
+
+def press_until(screen, key, reached):
+    """The game takes one byte of the keyboard in each of its rounds: some presses may be needed."""
+    deadline = time.monotonic() + PATIENCE
+    while not reached(*ship(screen)):
+        assert time.monotonic() < deadline, (key, ship(screen))
+        screen.press(key)
+
+
+@pytest.mark.hosted
+def test_invaders_is_played_by_keyboard(tmp_path, croft):
+    assert croft.fetch("grub-invaders") == 0
+    game = guests.find("grub-invaders").prepare()
+    boot = machine.boot_kernel(game, False, "mem=64M")[:-len(machine.DETERMINISTIC)]
+    with screenshot.Screen(machine.Setup(boot, 256, False, tmp_path / "game.log")) as screen:
+        screen.wait_for("-*-", PATIENCE)
+        start, shot = ship(screen)
+        assert not shot
+        press_until(screen, "left:0.7", lambda place, _: place < start - 1)
+        time.sleep(2)
+        left = ship(screen)[0]
+        press_until(screen, "right:0.7", lambda place, _: place > left + 1)
+        press_until(screen, "spc", lambda _, flies: flies)

@@ -149,4 +149,11 @@ VgaRegisters with_plane_access(VgaRegisters registers, unsigned plane) {
   return registers;
 }
 
+VgaRegisters with_chained_access(VgaRegisters registers) {
+  registers = with_plane_access(registers, 0);
+  registers.sequencer[2] = 0x0f;
+  registers.sequencer[4] = 0x0e;
+  return registers;
+}
+
 }  // namespace undercroft::x86

@@ -16,6 +16,8 @@ void load_vga_registers(const VgaRegisters& loaded, const VgaRegisters& wanted);
 VgaRegisters with_text_access(VgaRegisters);
 // With plane 2 at 0xb8000, 32 KB of it, where the characters' shapes are.
 VgaRegisters with_font_access(VgaRegisters);
+// With 64 KB at 0xa0000 that are spread over the planes byte by byte (chain 4).
+VgaRegisters with_chained_access(VgaRegisters);
 // With one plane at 0xa0000, 64 KB. Of a graphics mode; a text mode loses its text meanwhile.
 VgaRegisters with_plane_access(VgaRegisters, unsigned plane);
 

@@ -13,8 +13,11 @@ volatile std::uint8_t* bytes_of(const MappedFrame& mapped) {
   return reinterpret_cast<volatile std::uint8_t*>(mapped.bytes());
 }
 
+// A guest's bytes of chain 4 have to go the same way into the host's card: where in the planes they
+// end up is the card's affair.
 VgaRegisters with_access(const VgaRegisters& registers) {
-  return registers.shows_graphics() ? with_plane_access(registers, 0) : with_text_access(registers);
+  if (!registers.shows_graphics()) return with_text_access(registers);
+  return registers.chain_4() ? with_chained_access(registers) : with_plane_access(registers, 0);
 }
 
 }  // namespace
@@ -54,6 +57,9 @@ void VgaDisplay::put_page(std::uint32_t offset, std::span<const std::byte, page_
   const VgaRegisters shown = screen_.registers();
   const unsigned plane = offset / half * 2;
   const std::uint32_t at = offset % half / 2;
+  if (shown.shows_graphics() && shown.chain_4()) {
+    return put_chained(plane, at, bytes);
+  }
   if (!shown.shows_graphics()) {
     if (plane == font_plane) put_plane(font_plane, at, bytes);
   } else {
@@ -70,6 +76,19 @@ void VgaDisplay::put_plane(unsigned plane, std::uint32_t at,
   for (std::uint32_t i = 0; i < page_size / 2; ++i) {
     bytes_of(mapped)[at % page_size + i] =
         std::to_integer<std::uint8_t>(bytes[i * 2 + (plane & 1)]);
+  }
+}
+
+// Four bytes of the window are the four planes' bytes at one place; here are two of them.
+void VgaDisplay::put_chained(unsigned plane, std::uint32_t at,
+                             std::span<const std::byte, page_size> bytes) {
+  constexpr std::uint32_t places_per_page = page_size / 4;
+  for (std::uint32_t i = 0; i < page_size / 2 && at < plane_bytes / 4; ++i, ++at) {
+    const MappedFrame mapped = slots_.map(plane_memory + at * 4);
+    for (unsigned half = 0; half < 2; ++half) {
+      bytes_of(mapped)[at % places_per_page * 4 + plane + half] =
+          std::to_integer<std::uint8_t>(bytes[i * 2 + half]);
+    }
   }
 }
 

@@ -22,6 +22,7 @@ class VgaDisplay final : public GuestDisplay {
 
  private:
   void put_plane(unsigned plane, std::uint32_t at, std::span<const std::byte, page_size>);
+  void put_chained(unsigned plane, std::uint32_t at, std::span<const std::byte, page_size>);
 
   Screen& screen_;
   MappingSlots& slots_;

@@ -65,6 +65,32 @@ def test_linux_looks_the_same_as_on_the_bare_machine(tmp_path):
     assert shown == seen
 
 
+def mode_screen(tmp_path, mode, bare):
+    """The test kernel that stays in a mode."""
+    file = ROOT / "build" / "guests" / "vga_modes.elf"
+    if bare:
+        boot = ["-kernel", str(file), "-append", mode]
+    else:
+        boot = ["-kernel", str(IMAGE), "-append", "mem=64M", "-initrd", f"{file} {mode}"]
+    name = "bare" if bare else "hosted"
+    with screenshot.Screen(machine.Setup(boot, 256, False, tmp_path / f"{name}.log")) as screen:
+        deadline = time.monotonic() + PATIENCE
+        while not screen.qmp.halted():
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        time.sleep(1)
+        return pixels(screen, tmp_path / name)
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("mode, size", [("text", b"720 400"), ("planes", b"640 480"),
+                                        ("bytes", b"640 400")])
+def test_modes_look_the_same_as_on_the_bare_machine(tmp_path, mode, size):
+    seen = mode_screen(tmp_path, mode, bare=True)
+    assert seen[0] == size and len(set(seen[1])) > 2
+    assert mode_screen(tmp_path, mode, bare=False) == seen
+
+
 # Writes "Hi" in white on blue and stops itself by a triple fault, when a key has been pressed.
 TEXT_AND_FAULT = b"".join([
     b"\xc7\x05" + little(0xB8000) + little(0x1F691F48),  # mov dword [b8000], "Hi"

@@ -5,6 +5,7 @@ docs/guests.md has what was seen of each. Linux itself is test_linux.py's busine
 
 import re
 import struct
+import sys
 import time
 
 import pexpect
@@ -12,6 +13,9 @@ import pytest
 
 import transcripts
 from transcripts import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+from croft import guests
 
 MACH = ROOT / "cache" / "guests" / "gnumach" / "gnumach-1.8-486"
 MACH_ARGUMENTS = "console=com0"
@@ -114,3 +118,18 @@ def test_debian_installer_asks_for_a_language(croft):
     terminal.expect("English", timeout=300)
     terminal.expect("<Go Back>", timeout=300)
     terminal.close(force=True)
+
+
+@pytest.mark.long
+@pytest.mark.hosted
+def test_debian_installer_asks_on_the_screen(croft, tmp_path):
+    """--when waits for the text on the machine's screen, since the serial line has no console here."""
+    picture = tmp_path / "dialog.png"
+    quiet = guests.LINUX_COMMAND_LINE.replace("console=ttyS0", "console=tty0")
+    terminal = croft.start("debian-installer", "--memory", "512M", "--command-line", f"{quiet} ---",
+                           "--screenshot", str(picture), "--when", "Select a language", "--after", "5",
+                           "--timeout", "1500")
+    terminal.expect(pexpect.EOF, timeout=1600)
+    terminal.close()
+    assert terminal.exitstatus == 0, terminal.before
+    assert picture.read_bytes().startswith(b"\x89PNG")

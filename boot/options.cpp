@@ -152,6 +152,10 @@ constexpr Row rows[] = {
      }},
     {"timer", set_timer},
     {"slow", set_slow},
+    {"framebuffer",
+     [](Options& o, std::string_view v) {
+       return choose(v, "auto", true, "off", false, o.give_framebuffer);
+     }},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
     {"save", set_save},
     {"check", set_check},

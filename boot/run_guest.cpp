@@ -140,8 +140,16 @@ std::uint64_t guest_memory_size(Console& out, const FramePool& pool, const Optio
   return size;
 }
 
-Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
-          const GuestModules& own, std::uint64_t ram_bytes, const GuestFirmware& firmware) {
+// The host's, for a guest that asks for one: it is shown where it is, so RAM must end below.
+Framebuffer framebuffer_for_guest(const BootInformation& information, const Options& options,
+                                  std::uint64_t ram_bytes) {
+  const Framebuffer& host = information.framebuffer;
+  if (!options.give_framebuffer || !host.present() || host.address < ram_bytes) return {};
+  return host;
+}
+
+EntryState load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& information,
+                const GuestModules& own, std::uint64_t ram_bytes, const FirmwareData& handed_on) {
   std::array<GuestModule, BootInformation::max_modules> modules{};
   auto& sources = bytes_place.make();
   for (unsigned i = 0; i < own.count; ++i) {
@@ -151,16 +159,15 @@ Vcpu load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation& info
   }
   const auto map = standard_memory_map(ram_bytes);
   LoaderRam ram(vm.memory, ram_bytes);
-  FirmwareData handed_on;
-  if (firmware.has_acpi) handed_on.acpi_root = firmware.acpi_root;
   const auto loaded = load_guest(std::span(modules).first(own.count), map, ram, handed_on);
   if (!loaded) {
     std::array<char, 200> text;
     refuse(out, "guest", describe(loaded.error(), text));
   }
-  print(out, "undercroft: guest: {}, {} MB, entry {x8}\n", name_of(loaded.value().format),
-        ram_bytes / megabyte, loaded.value().vcpu.eip);
-  return loaded.value().vcpu;
+  print(out, "undercroft: guest: {}, {} MB, entry {x8}, screen {}\n",
+        name_of(loaded.value().format), ram_bytes / megabyte, loaded.value().vcpu.eip,
+        loaded.value().has_framebuffer ? "the host's framebuffer" : "VGA text");
+  return loaded.value();
 }
 
 std::span<const std::byte> read_only_image() {
@@ -230,7 +237,13 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   vm.withdrawal.set_reserve(kept_for_monitor / page_size);
   const auto firmware = give_firmware(vm, configuration, machine.cpuid(1, 0));
   if (!firmware) refuse(machine, "machine", "its firmware does not fit into its ROM");
-  const Vcpu start = load(machine, vm, slots, information, own.value(), ram_bytes, *firmware);
+  FirmwareData handed_on;
+  if (firmware->has_acpi) handed_on.acpi_root = firmware->acpi_root;
+  handed_on.framebuffer = framebuffer_for_guest(information, options, ram_bytes);
+  const EntryState start = load(machine, vm, slots, information, own.value(), ram_bytes, handed_on);
+  if (start.has_framebuffer && !vm.show_framebuffer(handed_on.framebuffer)) {
+    refuse(machine, "mem", "not enough machine memory");
+  }
   free_modules(pool, own.value());
 
   MachineInput input(machine, options.keyboard);
@@ -243,15 +256,19 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
       options.watchdog,
       options.user == UserMode::translate,
       options.slowness};
-  GuestDisplay* const guest_display =
-      machine.shows_text_mode() ? static_cast<GuestDisplay*>(&display) : &framebuffer_display;
+  GuestDisplay* guest_display = &display;
+  if (!machine.shows_text_mode()) guest_display = &framebuffer_display;
+  if (start.has_framebuffer) {  // it draws for itself
+    machine.framebuffer_screen().give_to_guest();
+    guest_display = nullptr;
+  }
   const Monitor::Foundation foundation{
       machine, clock, input, vm, nullptr, x86::physical_of_offset(0), &machine, guest_display};
   auto& monitor = monitor_place.make(foundation, monitor_options);
   vm.withdrawal.set_reserve(frames_kept_running);
   FrameCheck* const check =
       options.check_frames ? &check_place.make(slots, pool, read_only_image()) : nullptr;
-  const RunEnd end = monitor.run(start);
+  const RunEnd end = monitor.run(start.vcpu);
   print_withdrawals(machine, vm.withdrawal.counts());
   if (check && !check->passes(machine, monitor.audit_shadow())) {
     print_autopsy(machine, monitor, end);

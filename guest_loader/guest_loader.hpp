@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "../monitor/address.hpp"
+#include "../monitor/display/framebuffer.hpp"
 #include "../monitor/result.hpp"
 #include "../monitor/vcpu.hpp"
 
@@ -72,6 +73,8 @@ struct GuestModule {
 // What the guest's firmware has left that boot information hands on.
 struct FirmwareData {
   std::span<const std::byte> acpi_root;  // ACPI's RSDP, 20 or 36 bytes; empty: there is none
+  // For guests that can be told of one; if none is present, all are told of the text screen.
+  Framebuffer framebuffer{};
 };
 
 enum class GuestFormat : std::uint8_t { linux_kernel, multiboot1, multiboot2, elf32 };
@@ -81,6 +84,7 @@ std::string_view name_of(GuestFormat);
 struct EntryState {
   Vcpu vcpu;
   GuestFormat format = GuestFormat::elf32;
+  bool has_framebuffer = false;  // the guest was told of the linear one
 };
 
 // Why a guest was refused: which field of which module, as its specification names it, and what is

@@ -195,6 +195,28 @@ void describe_screen(ZeroPage& page) {
   page.set<std::uint16_t>(screen_points, 16);
 }
 
+// As the VESA mode that a BIOS has set: the guest has no EFI.
+void describe_framebuffer(ZeroPage& page, const Framebuffer& framebuffer) {
+  constexpr std::uint32_t unit = 0x10000;
+  page.set(screen_is_vga, video_type_linear);
+  page.set(lfb_width, static_cast<std::uint16_t>(framebuffer.width));
+  page.set(lfb_height, static_cast<std::uint16_t>(framebuffer.height));
+  page.set<std::uint16_t>(lfb_depth, framebuffer.bits_per_pixel);
+  page.set(lfb_base, static_cast<std::uint32_t>(framebuffer.address));
+  page.set(lfb_size, static_cast<std::uint32_t>((framebuffer.bytes() + unit - 1) / unit));
+  page.set(lfb_line_length, static_cast<std::uint16_t>(framebuffer.pitch));
+  GuestWriter writer = page.at(lfb_colours);
+  unsigned rest = framebuffer.bits_per_pixel;
+  for (const ColourField field : {framebuffer.red, framebuffer.green, framebuffer.blue}) {
+    writer.u8(field.size);
+    writer.u8(field.position);
+    rest -= field.size;
+  }
+  writer.u8(framebuffer.bits_per_pixel == 32 ? static_cast<std::uint8_t>(rest) : 0);
+  writer.u8(framebuffer.bits_per_pixel == 32 ? static_cast<std::uint8_t>(32 - rest) : 0);
+  page.set<std::uint16_t>(lfb_pages, 1);
+}
+
 Result<Done, LoadError> describe_memory(ZeroPage& page, const Loading& loading) {
   if (loading.memory_map.size() > e820_capacity) {
     return refuse("e820_entries", "at most 128 entries fit", loading.memory_map.size());
@@ -259,7 +281,14 @@ Result<EntryState, LoadError> load_linux(Loading& loading, const ImageReader& im
   GuestWriter command_line_writer(&loading.ram, command_line);
   command_line_writer.string(text);
   fill_setup_header(page, image, setup, initrd, command_line);
-  describe_screen(page);
+  const Framebuffer& framebuffer = loading.firmware.framebuffer;
+  const bool fits = framebuffer.present() && framebuffer.pitch <= 0xffff &&
+                    framebuffer.width <= 0xffff && framebuffer.height <= 0xffff;
+  if (fits) {
+    describe_framebuffer(page, framebuffer);
+  } else {
+    describe_screen(page);
+  }
   TRY(describe_memory(page, loading));
   if (!page.ok() || !command_line_writer.ok()) {
     return refuse("boot_params", "the zero page cannot be written");
@@ -267,6 +296,7 @@ Result<EntryState, LoadError> load_linux(Loading& loading, const ImageReader& im
 
   EntryState state{TRY(flat_entry_state(loading, setup.entry)), GuestFormat::linux_kernel};
   state.vcpu[Register::esi] = page.base().value();
+  state.has_framebuffer = fits;
   return state;
 }
 

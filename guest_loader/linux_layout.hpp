@@ -14,6 +14,16 @@ inline constexpr std::uint32_t screen_ega_bx = 0x00a;
 inline constexpr std::uint32_t screen_lines = 0x00e;
 inline constexpr std::uint32_t screen_is_vga = 0x00f;
 inline constexpr std::uint32_t screen_points = 0x010;
+inline constexpr std::uint32_t lfb_width = 0x012;
+inline constexpr std::uint32_t lfb_height = 0x014;
+inline constexpr std::uint32_t lfb_depth = 0x016;
+inline constexpr std::uint32_t lfb_base = 0x018;
+inline constexpr std::uint32_t lfb_size = 0x01c;  // in 64 KB
+inline constexpr std::uint32_t lfb_line_length = 0x024;
+inline constexpr std::uint32_t lfb_colours =
+    0x026;  // size and position of red, green, blue, the rest
+inline constexpr std::uint32_t lfb_pages = 0x032;
+inline constexpr std::uint8_t video_type_linear = 0x23;  // VIDEO_TYPE_VLFB, in screen_is_vga
 // The command line as protocols before 2.02 find it.
 inline constexpr std::uint32_t old_command_line_magic = 0x020;
 inline constexpr std::uint32_t old_command_line_offset = 0x022;

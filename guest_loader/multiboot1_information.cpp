@@ -56,13 +56,8 @@ void write_structure(GuestWriter& out, const Loading& loading, const Layout& lay
   out.u32(layout.loader_name.value());
   out.u32(0);                                   // apm_table
   for (unsigned i = 0; i < 4; ++i) out.u32(0);  // vbe
-  out.u64(text_screen::address);
-  out.u32(text_screen::pitch);
-  out.u32(text_screen::width);
-  out.u32(text_screen::height);
-  out.u8(text_screen::bits_per_character);
-  out.u8(text_screen::type);
-  while (out.written() < structure_bytes) out.u8(0);  // color_info
+  write_screen(out, image.framebuffer);
+  write_colours(out, image.framebuffer);
 }
 
 }  // namespace

@@ -71,15 +71,12 @@ void write_acpi_tags(GuestWriter& out, std::span<const std::byte> root) {
   out.bytes(root);
 }
 
-void write_framebuffer_tag(GuestWriter& out) {
-  begin_tag(out, tag_framebuffer, 32);
-  out.u64(text_screen::address);
-  out.u32(text_screen::pitch);
-  out.u32(text_screen::width);
-  out.u32(text_screen::height);
-  out.u8(text_screen::bits_per_character);
-  out.u8(text_screen::type);
+void write_framebuffer_tag(GuestWriter& out, const Framebuffer& framebuffer) {
+  constexpr std::uint32_t text_bytes = 32;
+  begin_tag(out, tag_framebuffer, text_bytes + (framebuffer.present() ? colours_bytes : 0));
+  write_screen(out, framebuffer);
   out.u16(0);
+  if (framebuffer.present()) write_colours(out, framebuffer);
 }
 
 // In GRUB's order, on which the specification is silent.
@@ -95,7 +92,7 @@ void write_all(GuestWriter& out, const Loading& loading, const ImageReader& file
   write_memory_map(out, loading);
   write_sections(out, file, image.sections);
   write_basic_memory(out, loading);
-  write_framebuffer_tag(out);
+  write_framebuffer_tag(out, image.framebuffer);
   write_acpi_tags(out, loading.firmware.acpi_root);
   begin_tag(out, tag_end, 8);
 }

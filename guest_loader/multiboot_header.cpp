@@ -63,6 +63,9 @@ Result<MultibootHeader, LoadError> read_header1(const ImageReader& image, std::u
   }
   MultibootHeader header;
   header.offset = at;
+  constexpr std::uint32_t video_flag = 1u << 2, linear_graphics = 0;
+  header.wants_framebuffer =
+      (flags & video_flag) && image.contains(at, 48) && image.u32(at + 32) == linear_graphics;
   if (flags & address_flag) {
     if (!image.contains(at, 32)) {
       return refuse("multiboot entry_addr", "the file ends in the address fields", image.size());
@@ -115,14 +118,13 @@ Result<Done, LoadError> read_information_request(const ImageReader& image, const
   return Done{};
 }
 
-Result<Done, LoadError> read_console_flags(const ImageReader& image, const Tag& tag) {
+Result<Done, LoadError> read_console_flags(const ImageReader& image, const Tag& tag,
+                                           MultibootHeader& header) {
   constexpr std::uint32_t console_required = 1u << 0, text_supported = 1u << 1;
   if (tag.size < 12) return refuse("multiboot2 console flags tag", "size 12 expected", tag.size);
   const std::uint32_t flags = image.u32(tag.at + 8);
-  // What is there is a text console.
-  if ((flags & console_required) && !(flags & text_supported) && !(tag.flags & optional_tag)) {
-    return refuse("console_flags", "a console is required, but EGA text is not supported", flags);
-  }
+  header.knows_no_text =
+      (flags & console_required) && !(flags & text_supported) && !(tag.flags & optional_tag);
   return Done{};
 }
 
@@ -147,7 +149,7 @@ Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
     case HeaderTag::information_request:
       return read_information_request(image, tag);
     case HeaderTag::console_flags:
-      return read_console_flags(image, tag);
+      return read_console_flags(image, tag, header);
     case HeaderTag::relocatable:
       return read_relocatable(image, tag, header);
     case HeaderTag::address:
@@ -159,8 +161,10 @@ Result<Done, LoadError> read_tag(const ImageReader& image, const Tag& tag,
       if (!demand(12)) return refuse("multiboot2 entry tag", "size 12 expected", tag.size);
       header.entry = image.u32(tag.at + 8);
       return Done{};
+    case HeaderTag::framebuffer:
+      header.wants_framebuffer = true;
+      return Done{};
     case HeaderTag::end:
-    case HeaderTag::framebuffer:       // a wish; the text screen is what there is
     case HeaderTag::module_alignment:  // modules always begin on a page
     case HeaderTag::efi_boot_services:
     case HeaderTag::efi_i386_entry:

@@ -32,6 +32,8 @@ struct MultibootHeader {
   std::optional<MultibootAddresses> addresses;
   std::optional<std::uint32_t> entry;  // overrides ELF's
   std::optional<Relocatable> relocatable;
+  bool wants_framebuffer = false;
+  bool knows_no_text = false;  // needs a console, and cannot do with a text screen
 };
 
 // No value: the image has no multiboot header. An error: it has one that cannot be obeyed. A header

@@ -160,6 +160,25 @@ Result<MultibootImage, LoadError> load_multiboot_image(Loading& loading, const I
   return result;
 }
 
+void write_screen(GuestWriter& out, const Framebuffer& framebuffer) {
+  constexpr std::uint8_t type_direct_colours = 1, type_text = 2;
+  constexpr Framebuffer text{0xb8000, 160, 80, 25, 16, {}, {}, {}};
+  const Framebuffer& shown = framebuffer.present() ? framebuffer : text;
+  out.u64(shown.address);
+  out.u32(shown.pitch);
+  out.u32(shown.width);
+  out.u32(shown.height);
+  out.u8(shown.bits_per_pixel);
+  out.u8(framebuffer.present() ? type_direct_colours : type_text);
+}
+
+void write_colours(GuestWriter& out, const Framebuffer& framebuffer) {
+  for (const ColourField field : {framebuffer.red, framebuffer.green, framebuffer.blue}) {
+    out.u8(field.position);
+    out.u8(field.size);
+  }
+}
+
 BasicMemory basic_memory(const Loading& loading) {
   const Placement& placement = loading.placement;
   return {

@@ -19,6 +19,7 @@ struct MultibootImage {
   ElfSections sections;
   std::array<LoadedModule, most_modules> modules{};
   std::uint32_t module_count = 0;
+  Framebuffer framebuffer{};  // that the kernel is told of; none: of the text screen
 };
 
 Result<MultibootImage, LoadError> load_multiboot_image(Loading& loading, const ImageReader& image,
@@ -33,10 +34,10 @@ BasicMemory basic_memory(const Loading& loading);
 
 inline constexpr std::string_view boot_loader_name = "Undercroft";
 
-// The text screen as a multiboot framebuffer of type 2 (EGA text).
-namespace text_screen {
-inline constexpr std::uint32_t address = 0xb8000, pitch = 160, width = 80, height = 25;
-inline constexpr std::uint8_t bits_per_character = 16, type = 2;
-}  // namespace text_screen
+// What both versions tell of the screen in the same words, from its address to its type: a linear
+// framebuffer (1), or else the text screen (2). Then the fields of a framebuffer's colours.
+void write_screen(GuestWriter& out, const Framebuffer& framebuffer);
+void write_colours(GuestWriter& out, const Framebuffer& framebuffer);
+inline constexpr std::uint32_t colours_bytes = 6;
 
 }  // namespace undercroft

@@ -86,6 +86,17 @@ void Vm::cover(GuestPhysical page) {
   give_device(page);
 }
 
+bool Vm::show_framebuffer(const Framebuffer& framebuffer) {
+  const auto start = static_cast<std::uint32_t>(framebuffer.address);
+  const GuestPhysical first = GuestPhysical(start).page();
+  const std::uint64_t bytes = framebuffer.bytes() + GuestPhysical(start).page_offset();
+  for (std::uint64_t offset = 0; offset < bytes; offset += page_size) {
+    const GuestPhysical page = first + static_cast<std::uint32_t>(offset);
+    if (!table.set_frame(page, FrameKind::device_memory, HostPhysical(page.value()))) return false;
+  }
+  return true;
+}
+
 bool Vm::give_device(GuestPhysical page) { return table.set_frame(page, FrameKind::device); }
 
 }  // namespace undercroft

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "devices/pc.hpp"
+#include "display/framebuffer.hpp"
 #include "memory/frame_pool.hpp"
 #include "memory/frame_table.hpp"
 #include "memory/guest_memory.hpp"
@@ -68,6 +69,10 @@ class Vm {
   // covered before is back. apic_page: the one that it covers now, or did last.
   void place_apic();
   GuestPhysical apic_page() const { return covered_.page; }
+
+  // Shows the host's framebuffer to the guest, where it is; the guest's RAM must end below it.
+  // False: too few frames.
+  bool show_framebuffer(const Framebuffer&);
 
   FramePool& pool;
   Pc& pc;

@@ -70,6 +70,11 @@ WRITE_TEXT = b"\xbf" + (0xb80a0).to_bytes(4, "little") + b"".join(
 
 
 def screen_of(line, tmp_path, until):
+    """The lines of text that qemu_screen has."""
+    return screen_text.text_of(qemu_screen(line, tmp_path, until))
+
+
+def qemu_screen(line, tmp_path, until):
     """What is shown once `until` has come over the serial line, of a machine that does not end."""
     line = list(line)
     at = line.index("-device")  # isa-debug-exit
@@ -81,7 +86,7 @@ def screen_of(line, tmp_path, until):
             for output in machine.stdout:
                 if until in output:
                     break
-            return screen_text.text_of(screen_text.dump(tmp_path / "qemu", tmp_path / "screen"))
+            return screen_text.dump(tmp_path / "qemu", tmp_path / "screen")
         finally:
             machine.kill()
 

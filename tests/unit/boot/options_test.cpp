@@ -63,6 +63,12 @@ TEST(Options, Withdraw) {
   EXPECT_EQ(refused("withdraw=every:"), "withdraw=every: is not a number that fits 32 bits");
 }
 
+TEST(Options, FramebufferForTheGuest) {
+  EXPECT_TRUE(parsed("").give_framebuffer);
+  EXPECT_TRUE(parsed("framebuffer=auto").give_framebuffer);
+  EXPECT_FALSE(parsed("framebuffer=off").give_framebuffer);
+}
+
 TEST(Options, HostTimer) {
   EXPECT_EQ(parsed("").timer, HostTimerKind::any);
   EXPECT_EQ(parsed("timer=auto").timer, HostTimerKind::any);

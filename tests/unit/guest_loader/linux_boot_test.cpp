@@ -231,5 +231,32 @@ TEST(LinuxBoot, RefusesMalformedImages) {
 
 TEST(LinuxBoot, SurvivesAnyDamage) { expect_robust(linux_image(), 0x26c + 512); }
 
+// Documentation/x86/zero-page.rst: struct screen_info.
+TEST(LinuxBoot, TellsOfTheFramebufferAsAVesaMode) {
+  LoaderRun run;
+  run.firmware.framebuffer = some_framebuffer;
+  run.add(linux_image());
+  const EntryState state = run.entry();
+  EXPECT_TRUE(state.has_framebuffer);
+  const std::uint32_t page = state.vcpu[Register::esi];
+  const FakeRam& ram = run.ram;
+  EXPECT_EQ(ram.u8(page + 0x0f), 0x23u);
+  EXPECT_EQ(ram.u16(page + 0x12), 1024u);
+  EXPECT_EQ(ram.u16(page + 0x14), 768u);
+  EXPECT_EQ(ram.u16(page + 0x16), 32u);
+  EXPECT_EQ(ram.u32(page + 0x18), 0xfd000000u);
+  EXPECT_EQ(ram.u32(page + 0x1c), 48u);  // 3 MB in 64 KB
+  EXPECT_EQ(ram.u16(page + 0x24), 4096u);
+  const std::uint32_t colours[] = {8, 16, 8, 8, 8, 0, 8, 24};  // the last: reserved
+  for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(ram.u8(page + 0x26 + i), colours[i]);
+  EXPECT_EQ(ram.u16(page + 0x32), 1u);
+
+  LoaderRun without;
+  without.add(linux_image());
+  const EntryState text = without.entry();
+  EXPECT_FALSE(text.has_framebuffer);
+  EXPECT_EQ(without.ram.u8(text.vcpu[Register::esi] + 0x0f), 1u);
+}
+
 }  // namespace
 }  // namespace undercroft::test

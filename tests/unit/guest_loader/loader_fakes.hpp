@@ -140,6 +140,8 @@ class LoaderRun {
   std::vector<GuestModule> modules_;
 };
 
+constexpr Framebuffer some_framebuffer{0xfd000000, 4096, 1024, 768, 32, {16, 8}, {8, 8}, {0, 8}};
+
 // One way to break a valid image, and the field that the message must name.
 struct Malformed {
   const char* what;

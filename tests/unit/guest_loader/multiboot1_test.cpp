@@ -147,6 +147,39 @@ TEST(Multiboot1, TellsOfTheTextScreen) {
   EXPECT_EQ(run.ram.u8(info + 109), 2u);
 }
 
+// mode_type 0: linear graphics.
+Bytes image_that_asks_for_video(std::uint32_t mode_type) {
+  Bytes image = flat_image();
+  seal(image, 0x10007);
+  const std::uint32_t fields[] = {mode_type, 1024, 768, 32};
+  for (std::size_t i = 0; i < 4; ++i) put32(image, at + 32 + 4 * i, fields[i]);
+  return image;
+}
+
+TEST(Multiboot1, TellsOfTheFramebufferIfAsked) {
+  const auto type_of = [](Bytes image, const Framebuffer& framebuffer) {
+    LoaderRun run;
+    run.firmware.framebuffer = framebuffer;
+    run.add(std::move(image));
+    const EntryState state = run.entry();
+    const std::uint32_t info = state.vcpu[Register::ebx];
+    const std::uint32_t type = run.ram.u8(info + 109);
+    EXPECT_EQ(state.has_framebuffer, type == 1);
+    if (type == 1) {
+      const std::uint32_t words[] = {0xfd000000, 0, 4096, 1024, 768};
+      for (std::uint32_t i = 0; i < 5; ++i) EXPECT_EQ(run.ram.u32(info + 88 + 4 * i), words[i]);
+      EXPECT_EQ(run.ram.u8(info + 108), 32u);
+      const std::uint32_t colours[] = {16, 8, 8, 8, 0, 8};
+      for (std::uint32_t i = 0; i < 6; ++i) EXPECT_EQ(run.ram.u8(info + 110 + i), colours[i]);
+    }
+    return type;
+  };
+  EXPECT_EQ(type_of(image_that_asks_for_video(0), some_framebuffer), 1u);
+  EXPECT_EQ(type_of(image_that_asks_for_video(0), {}), 2u);
+  EXPECT_EQ(type_of(image_that_asks_for_video(1), some_framebuffer), 2u) << "text";
+  EXPECT_EQ(type_of(flat_image(), some_framebuffer), 2u) << "not asked for";
+}
+
 TEST(Multiboot1, KernelsInLowMemoryPushTheInformationAside) {
   Bytes image = flat_image();
   const std::uint32_t fields[] = {0x8020, 0x8000, 0x8400, 0x90000, 0x8100};

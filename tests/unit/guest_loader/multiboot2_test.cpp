@@ -127,6 +127,35 @@ TEST(Multiboot2, TellsOfMemoryModulesAndCommandLine) {
   EXPECT_EQ(ram.u8(tags.find(8)->second + 29), 2u);
 }
 
+TEST(Multiboot2, TellsOfTheFramebufferIfAsked) {
+  for (const bool asks : {false, true}) {
+    LoaderRun run;
+    run.firmware.framebuffer = some_framebuffer;
+    run.add(asks ? image_with({{5, 0, {1024, 768, 32}}, address_tag, entry_tag}) : valid_image());
+    const EntryState state = run.entry();
+    EXPECT_EQ(state.has_framebuffer, asks);
+    const std::uint32_t tag = tags_of(run.ram, state.vcpu[Register::ebx]).find(8)->second;
+    EXPECT_EQ(run.ram.u8(tag + 29), asks ? 1u : 2u);
+    if (!asks) continue;
+    const std::uint32_t words[] = {8, 38, 0xfd000000, 0, 4096, 1024, 768};
+    for (std::uint32_t i = 0; i < 7; ++i) EXPECT_EQ(run.ram.u32(tag + 4 * i), words[i]);
+    const std::uint32_t bytes[] = {32, 1, 0, 0, 16, 8, 8, 8, 0, 8};
+    for (std::uint32_t i = 0; i < 10; ++i) EXPECT_EQ(run.ram.u8(tag + 28 + i), bytes[i]);
+  }
+}
+
+// A console is required, and text is not supported.
+TEST(Multiboot2, KernelsThatKnowNoTextNeedTheFramebuffer) {
+  const Bytes image = image_with({{4, 0, {1}}, address_tag, entry_tag});
+  const auto refused = LoaderRun().add(image).load();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().field, "console_flags");
+  LoaderRun run;
+  run.firmware.framebuffer = some_framebuffer;
+  run.add(image);
+  EXPECT_TRUE(run.entry().has_framebuffer);
+}
+
 // A kernel of 12 KB that may be anywhere from 2 MB on to 3 MB.
 Bytes movable_image(std::uint32_t preference) {
   return image_with({{10, 0, {0x200000, 0x2fffff, 0x4000, preference}}, address_tag, entry_tag});

@@ -148,7 +148,8 @@ void Pc::device_write(std::uint8_t device, unsigned offset, std::uint32_t wide, 
     case Device::serial:
       return state_.serial.write(offset, value, now_, com1_);
     case Device::acpi:
-      return state_.power.write_acpi(offset, value);
+      state_.power.write_acpi(offset, value, now_);
+      return update_deadlines();
     case Device::pci_configuration:
       return pci_write(offset, wide, size);
     case Device::bochs_shutdown:

@@ -39,7 +39,8 @@ struct PcState {
   PcState(const PcConfiguration& configuration, std::uint64_t now)
       : local_apic(configuration.kind == MachineKind::pc),
         timer(now),
-        clock(configuration.unix_seconds, configuration.ram_bytes, now) {}
+        clock(configuration.unix_seconds, configuration.ram_bytes, now),
+        power(configuration.kind == MachineKind::pc) {}
 
   InterruptController interrupts{};
   LocalApic local_apic;
@@ -50,7 +51,7 @@ struct PcState {
   KeyboardController keyboard{};
   Vga vga{};
   DmaController dma{};
-  Power power{};
+  Power power;
   PciBus pci{};
   IdeController ide{};
   VirtioFunctions virtio{};
@@ -195,6 +196,7 @@ class Pc final : private PortTarget {
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions
   std::uint64_t clock_deadline_ = 0;
+  std::uint64_t acpi_deadline_ = 0;
 };
 
 }  // namespace undercroft

@@ -60,6 +60,7 @@ void Pc::update_lines() {
   set_irq(irq_clock, state_.clock.interrupt_line());
   set_irq(irq_mouse, state_.keyboard.auxiliary_interrupt_line());
   set_irq(irq_fpu, state_.fpu_error);
+  set_irq(irq_acpi, state_.power.interrupt_line(now_));
   if (state_.pci_lines != state_.pci.interrupt_lines()) update_pci_lines();
   update_external();
 }
@@ -75,10 +76,11 @@ void Pc::update_external() {
 void Pc::update_deadlines() {
   timer_deadline_ = state_.timer.next_deadline(now_);
   clock_deadline_ = state_.clock.next_deadline(now_);
+  acpi_deadline_ = state_.power.next_deadline(now_);
 }
 
 std::uint64_t Pc::next_deadline() const {
-  return std::min({timer_deadline_, clock_deadline_, state_.serial.next_deadline(),
+  return std::min({timer_deadline_, clock_deadline_, acpi_deadline_, state_.serial.next_deadline(),
                    state_.virtio.next_deadline(), state_.local_apic.next_deadline()});
 }
 

@@ -7,6 +7,7 @@ inline constexpr unsigned irq_timer = 0;
 inline constexpr unsigned irq_keyboard = 1;
 inline constexpr unsigned irq_serial = 4;
 inline constexpr unsigned irq_clock = 8;
+inline constexpr unsigned irq_acpi = 9;
 inline constexpr unsigned irq_mouse = 12;
 inline constexpr unsigned irq_fpu = 13;
 

@@ -2,10 +2,14 @@
 
 #include <string_view>
 
+#include "device_ports.hpp"
+
 namespace undercroft {
 namespace {
 
-constexpr unsigned event_enable = 2, control = 4, timer_offset = 8;
+constexpr unsigned event_status = 0, event_enable = 2, control = 4, timer_offset = 8;
+constexpr std::uint8_t timer_event = 0x01;  // TMR_STS, written to clear it
+constexpr std::uint8_t sci_enable = 0x01, bus_master_wakes = 0x02;
 constexpr std::uint8_t control_sleep = 0x20;  // SLP_EN, bit 13 of PM1 control; reads as 0
 constexpr std::uint8_t reset_processor = 0x04;
 constexpr std::uint8_t port_a_reset = 0x01;
@@ -18,19 +22,30 @@ std::uint8_t Power::read_acpi(unsigned offset, std::uint64_t now) const {
     return static_cast<std::uint8_t>(timer(now) >> 8 * (offset - timer_offset));
   }
   if (offset >= control) return offset < control + 2 ? control_[offset - control] : std::uint8_t{0};
-  return offset >= event_enable ? event_enable_[offset - event_enable] : std::uint8_t{0};
+  if (offset >= event_enable) return event_enable_[offset - event_enable];
+  return offset == event_status && timer_status(now) ? timer_event : std::uint8_t{0};
 }
 
 // Every sleep type is soft-off here: there is nothing to wake the machine.
-void Power::write_acpi(unsigned offset, std::uint8_t value) {
-  if (offset == event_enable || offset == event_enable + 1) {
+void Power::write_acpi(unsigned offset, std::uint8_t value, std::uint64_t now) {
+  if (offset == event_status) {
+    if ((value & timer_event) != 0) half_periods_seen_ = half_periods(now);
+  } else if (offset == event_enable || offset == event_enable + 1) {
     event_enable_[offset - event_enable] = value;
   } else if (offset == control) {
-    control_[0] = value;
+    control_[0] =
+        static_cast<std::uint8_t>((control_[0] & sci_enable) | (value & bus_master_wakes));
   } else if (offset == control + 1) {
     control_[1] = value & static_cast<std::uint8_t>(~control_sleep);
     if ((value & control_sleep) != 0) ask({PcRequest::Kind::power_off, 0});
   }
+}
+
+// Late by a nanosecond for each half period, since the length of one is rounded up.
+std::uint64_t Power::next_deadline(std::uint64_t now) const {
+  if (!timer_event_enabled() || timer_status(now)) return no_deadline;
+  constexpr std::uint64_t half_period = (std::uint64_t{1} << 63) / per_nanosecond + 1;
+  return (half_periods_seen_ + 1) * half_period;
 }
 
 void Power::write_reset_control(std::uint8_t value) {

@@ -50,6 +50,20 @@ struct PcTest : testing::Test {
   }
 };
 
+TEST_F(PcTest, TheAcpiTimerRaisesIrq9IfAskedTo) {
+  set_up_interrupts(1u << 9 | 1u << 2);
+  EXPECT_EQ(in(0x604) & 1, 1u) << "ACPI is on";
+  out(0x602, 0x01);
+  constexpr std::uint64_t due = 2'343'484'438;  // 2^23 ticks
+  EXPECT_LE(pc.next_deadline(), due);
+  move_to(due - 100);
+  EXPECT_FALSE(pc.interrupt_pending());
+  move_to(due);
+  EXPECT_EQ(take(), 0x39u);
+  out(0x600, 0x01);
+  EXPECT_FALSE(pc.interrupt_pending());
+}
+
 // What is answered without bringing the devices up to date is what they would say.
 TEST_F(PcTest, PortsOfTime) {
   out(0x43, 0xb6);  // channel 2: square wave

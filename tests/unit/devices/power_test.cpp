@@ -5,6 +5,8 @@
 
 #include <string_view>
 
+#include "monitor/devices/device_ports.hpp"
+
 namespace undercroft {
 namespace {
 
@@ -13,25 +15,52 @@ constexpr PcRequest none{}, power_off{PcRequest::Kind::power_off, 0},
 
 TEST(Power, AcpiPowerOffBySleepEnable) {
   Power power;
-  power.write_acpi(4, 0x01);
-  power.write_acpi(5, 0xdf);  // all but SLP_EN
+  power.write_acpi(4, 0xff, 0);
+  power.write_acpi(5, 0xdf, 0);  // all but SLP_EN
   EXPECT_EQ(power.request(), none);
-  EXPECT_EQ(power.read_acpi(4, 0), 0x01);
+  EXPECT_EQ(power.read_acpi(4, 0), 0x02) << "BM_RLD; SCI_EN is the firmware's, GBL_RLS write only";
   EXPECT_EQ(power.read_acpi(5, 0), 0xdf);
-  power.write_acpi(5, 0x20);
+  power.write_acpi(5, 0x20, 0);
   EXPECT_EQ(power.request(), power_off);
   EXPECT_EQ(power.read_acpi(5, 0), 0x00) << "SLP_EN is write only";
 }
 
 TEST(Power, AcpiEventRegisters) {
   Power power;
-  power.write_acpi(0, 0xff);
-  power.write_acpi(2, 0x21);
-  power.write_acpi(3, 0x05);
+  power.write_acpi(0, 0xff, 0);
+  power.write_acpi(2, 0x21, 0);
+  power.write_acpi(3, 0x05, 0);
   EXPECT_EQ(power.read_acpi(0, 0), 0x00) << "no status";
   EXPECT_EQ(power.read_acpi(2, 0), 0x21);
   EXPECT_EQ(power.read_acpi(3, 0), 0x05);
   EXPECT_EQ(power.request(), none);
+}
+
+TEST(Power, AcpiIsOnIfTheFirmwareSaysSo) {
+  Power power(true);
+  EXPECT_EQ(power.read_acpi(4, 0), 0x01);
+  power.write_acpi(4, 0x00, 0);
+  EXPECT_EQ(power.read_acpi(4, 0), 0x01);
+}
+
+// The highest bit changes every 2^23 ticks, 2.343 s.
+TEST(Power, AcpiTimerEvent) {
+  constexpr std::uint64_t half = 2'343'484'438;  // nanoseconds, rounded up
+  Power power;
+  EXPECT_EQ(power.next_deadline(0), no_deadline);
+  EXPECT_EQ(power.read_acpi(0, half - 2), 0x00);
+  EXPECT_EQ(power.read_acpi(0, half), 0x01);
+  EXPECT_EQ(power.read_acpi(0, 2 * half), 0x01) << "it stays";
+  EXPECT_FALSE(power.interrupt_line(half)) << "not enabled";
+  power.write_acpi(2, 0x01, half);
+  EXPECT_TRUE(power.interrupt_line(half));
+  EXPECT_EQ(power.next_deadline(half), no_deadline) << "it is there already";
+  power.write_acpi(0, 0x01, half + 5);
+  EXPECT_FALSE(power.interrupt_line(half + 5));
+  const std::uint64_t next = power.next_deadline(half + 5);
+  EXPECT_FALSE(power.interrupt_line(next - 3));
+  EXPECT_TRUE(power.interrupt_line(next));
+  EXPECT_NEAR(static_cast<double>(next), 2.0 * half, 4.0);
 }
 
 TEST(Power, AcpiTimerCounts24BitsAt3579545Hertz) {
@@ -94,7 +123,7 @@ TEST(Power, TheFirstRequestStays) {
   Power power;
   power.write_debug_exit(0x12345678);
   EXPECT_EQ(power.request(), (PcRequest{PcRequest::Kind::exit, 0x12345678}));
-  power.write_acpi(5, 0x20);
+  power.write_acpi(5, 0x20, 0);
   EXPECT_EQ(power.request().kind, PcRequest::Kind::exit);
 }
 

@@ -281,6 +281,8 @@ class Monitor final : private Environment,
   unsigned poll_countdown_ =
       0;  // interpreted instructions until the host's interrupts get a chance
 
+  // The guest's page directory entries of a slot of 4 MB: one, with PAE two.
+  using SlotEntries = std::array<std::uint64_t, 2>;
   // The window's slot and the guest's tables for it.
   static constexpr std::uint32_t no_table = ShadowPaging::no_frame;
   bool window_suspect_ = true;   // they may have changed since keep_window_clear looked
@@ -288,17 +290,26 @@ class Monitor final : private Environment,
   bool was_crowded_ = false;     // or has done so: code is guarded from then on
   // Page numbers: the directory, and the page table of each half; all of it without PAE.
   ShadowPaging::AlsoWatched window_tables_{no_table, no_table, no_table};
+  // Where keep_window_clear found nothing that answers, by directory entries whose tables have not
+  // been written since.
+  struct ClearSlot {
+    HostLinear base;
+    PagingMode mode;
+    bool large_pages;  // CR4.PSE
+    SlotEntries entries;
+    bool operator==(const ClearSlot&) const = default;
+  };
+  std::optional<ClearSlot> clear_slot_;
 
   // The segment caches that the kernel view's descriptors were made from.
   std::array<DescriptorCache, 6> kernel_segments_{};
   bool return_known_ = false;  // note_return_segment has seen them, and the tables' places
-  // The guest's page directory entries of the 4 MB slots with translated code: one, with PAE two.
-  using SlotEntries = std::array<std::uint64_t, 2>;
   struct CodeSlot {
     GuestLinear base{};
     SlotEntries entries{};
   };
   SlotEntries slot_entries(GuestLinear base) const;
+  // With translated code.
   std::array<CodeSlot, 32> code_slots_{};
   unsigned code_slot_count_ = 0;
   // Set by a load of CR3 that found other entries: instructions of the kernel that are interpreted

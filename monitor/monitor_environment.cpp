@@ -36,6 +36,7 @@ void Monitor::port_write_string(std::uint16_t port, unsigned size,
 // addresses with all their bits.
 void Monitor::a20_changed() {
   vcpu_.a20_masked = !vm_.pc.a20_enabled();
+  clear_slot_.reset();
   use_address_space();
   flush_code(CodeFlush::paging_mode);
   forget_descriptors();
@@ -66,6 +67,7 @@ Guarded<Done> Monitor::write_msr(Vcpu& vcpu, std::uint32_t index, std::uint64_t 
 
 // The local APIC's page covers whatever stood there.
 void Monitor::place_apic(std::uint32_t base) {
+  clear_slot_.reset();
   const GuestPhysical old = vm_.apic_page();
   vm_.pc.write_apic_base(base);
   vm_.place_apic();

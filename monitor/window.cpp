@@ -113,6 +113,12 @@ bool Monitor::answers(const Walk& walk) const {
 // Before the guest runs on: it may have begun to use the window's slot.
 void Monitor::keep_window_clear() {
   window_suspect_ = false;
+  // Most address spaces share what they have there, and some kernels change between two at each way
+  // in and out.
+  const HostLinear base = processor_.window_base();
+  const ClearSlot now{base, paging_mode_, (vcpu_.cr4 & cr4::page_size_extensions) != 0,
+                      slot_entries(GuestLinear(base.value()))};
+  if (vcpu_.paging() && clear_slot_ == now) return note_window_tables();
   const unsigned slot = processor_.window_base().value() >> 22;
   const bool wanted = !slot_is_unmapped(slot) && slot_has_memory(slot);
   const bool crowded = wanted && !migrate_window();
@@ -123,6 +129,8 @@ void Monitor::keep_window_clear() {
     cache_.set_guarded(true);
     flush_code(CodeFlush::no_free_slot);
   }
+  clear_slot_.reset();
+  if (vcpu_.paging() && !wanted) clear_slot_ = now;
   note_window_tables();
 }
 
@@ -150,6 +158,7 @@ void Monitor::TableWrites::written(GuestPhysical address, unsigned bytes) {
   if (page == m.window_tables_[0]) {
     m.window_suspect_ = true;
   } else if (page == m.window_tables_[1] || page == m.window_tables_[2]) {
+    m.clear_slot_.reset();
     m.window_suspect_ |= !m.window_crowded_ && m.any_entry_present(address, bytes);
   }
 }

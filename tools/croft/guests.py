@@ -16,9 +16,11 @@ import typing
 from . import debian, initramfs, kernel_modules, paths, progress
 from .errors import CroftError
 
-# Quiet: no ACPI, APICs or SMP to probe (the virtual PC has none), no self-tests, no ISA PnP.
+# Quiet and quick: no ACPI, APICs or SMP to probe, no self-tests, no ISA PnP.
 LINUX_COMMAND_LINE = ("console=ttyS0 panic=-1 nosmp noapic nolapic acpi=off nokaslr tsc=reliable "
                       "mitigations=off cryptomgr.notests noisapnp")
+# Nothing but where its console is.
+LINUX_DEFAULT_COMMAND_LINE = "console=ttyS0"
 BUSYBOX = "busybox-static"
 
 
@@ -57,14 +59,16 @@ def form_of(kernel):
 
 
 class DebianLinux:
-    """A kernel package of Debian with BusyBox as its user space."""
+    """A kernel package of Debian with BusyBox as its user space. Guests of one package share its
+    `folder`."""
 
-    def __init__(self, name, package, what):
+    def __init__(self, name, package, what, command_line=LINUX_COMMAND_LINE, folder=None):
         self.name = name
+        self.command_line = command_line
         self.package = package
         self.what = what
         self.source = f"Debian packages {package} and {BUSYBOX} (i386)"
-        self.folder = paths.CACHE / "guests" / name
+        self.folder = paths.CACHE / "guests" / (folder or name)
         self.kernel = self.folder / "vmlinuz"
         self.initrd = self.folder / "initrd.gz"
         self.busybox = self.folder / "busybox"
@@ -104,7 +108,7 @@ class DebianLinux:
             partial = self.initrd.with_name("initrd.partial")
             partial.write_bytes(archive)
             partial.replace(self.initrd)
-        return Prepared("linux", self.kernel, LINUX_COMMAND_LINE, (Module(self.initrd),))
+        return Prepared("linux", self.kernel, self.command_line, (Module(self.initrd),))
 
     def _modules(self, kinds):
         facts = json.loads(self.facts.read_text())
@@ -209,6 +213,10 @@ INSTALLER = "./usr/lib/debian-installer/images/12/i386/text/debian-installer/i38
 PACKAGED = (
     DebianLinux("linux", "linux-image-686", "Debian's Linux for i686 without PAE"),
     DebianLinux("linux-pae", "linux-image-686-pae", "Debian's Linux for i686 with PAE"),
+    DebianLinux("linux-default", "linux-image-686", "the same, finding out all of its PC by itself",
+                LINUX_DEFAULT_COMMAND_LINE, "linux"),
+    DebianLinux("linux-pae-default", "linux-image-686-pae", "the same with PAE",
+                LINUX_DEFAULT_COMMAND_LINE, "linux-pae"),
     DebianImage("debian-installer", "debian-installer-12-netboot-i386",
                 "Debian's installer, in text",
                 Packaged(f"{INSTALLER}/linux", f"{LINUX_COMMAND_LINE} ---"),

@@ -8,7 +8,7 @@ namespace undercroft::boot {
 namespace {
 
 // Parts of machine=pc that tables tell of.
-constexpr bool has_apic = false;
+constexpr bool has_apic = true;
 constexpr bool has_hpet = false;
 
 // The BIOS counts the 8254's full rounds, 1193182 / 65536 a second.
@@ -33,8 +33,9 @@ std::optional<GuestFirmware> give_firmware(Vm& vm, const PcConfiguration& pc,
   program_interrupts(vm.pc);
   LoaderRom rom(vm.memory);
   LoaderRam ram(vm.memory, pc.ram_bytes);
-  const FirmwarePlatform platform{pc.ram_bytes, leaf.eax, leaf.edx, bios_ticks(pc.unix_seconds),
-                                  has_apic,     has_hpet};
+  const FirmwarePlatform platform{
+      pc.ram_bytes, leaf.eax, leaf.edx | (has_apic ? cpuid_apic : 0), bios_ticks(pc.unix_seconds),
+      has_apic,     has_hpet};
   const auto tables = write_firmware(rom, ram, platform);
   if (!tables) return {};
   vm.memory.read(tables->acpi, firmware.acpi_root);

@@ -113,9 +113,9 @@ GuestPhysical write_fadt(RomSpace& space, GuestPhysical facs, GuestPhysical dsdt
   return end_table(space, out);
 }
 
-GuestPhysical write_dsdt(RomSpace& space) {
+GuestPhysical write_dsdt(RomSpace& space, bool hpet) {
   TableWriter out = begin_table(space, "DSDT", 1);  // below 2: integers have 32 bits
-  out.bytes(dsdt_definitions());
+  out.bytes(dsdt_definitions(hpet));
   return end_table(space, out);
 }
 
@@ -211,7 +211,7 @@ GuestPhysical write_rsdp(RomSpace& space, GuestPhysical rsdt, GuestPhysical xsdt
 
 GuestPhysical write_acpi_tables(RomSpace& space, const FirmwarePlatform& pc, GuestPhysical facs) {
   TableList list;
-  list.add(write_fadt(space, facs, write_dsdt(space)));
+  list.add(write_fadt(space, facs, write_dsdt(space, pc.hpet)));
   if (pc.apic) list.add(write_madt(space));
   if (pc.hpet) list.add(write_hpet(space));
   const GuestPhysical rsdt = write_rsdt(space, list);

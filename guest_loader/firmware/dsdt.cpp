@@ -110,12 +110,12 @@ constexpr void pci_root(Dsdt& aml) {
   });
 }
 
-constexpr Dsdt make_dsdt() {
+constexpr Dsdt make_dsdt(bool hpet) {
   Dsdt aml;
   aml.scope("\\_PR_", [&] { aml.processor("CPU0", 0); });
   aml.scope("\\_SB_", [&] {
     pci_root(aml);
-    isa_device(aml, "HPET", "PNP0103", [&] { aml.memory(platform::hpet, 0x400); });
+    if (hpet) isa_device(aml, "HPET", "PNP0103", [&] { aml.memory(platform::hpet, 0x400); });
   });
   // Soft off: the sleep type, for both control registers. Any type will do (power.hpp).
   aml.name("\\_S5_", [&] {
@@ -126,11 +126,13 @@ constexpr Dsdt make_dsdt() {
   return aml;
 }
 
-constexpr Dsdt dsdt = make_dsdt();
-static_assert(dsdt.ok());
+constexpr Dsdt with_hpet = make_dsdt(true), without_hpet = make_dsdt(false);
+static_assert(with_hpet.ok() && without_hpet.ok());
 
 }  // namespace
 
-std::span<const std::uint8_t> dsdt_definitions() { return dsdt.bytes(); }
+std::span<const std::uint8_t> dsdt_definitions(bool hpet) {
+  return hpet ? with_hpet.bytes() : without_hpet.bytes();
+}
 
 }  // namespace undercroft

@@ -7,6 +7,6 @@
 
 namespace undercroft {
 
-std::span<const std::uint8_t> dsdt_definitions();
+std::span<const std::uint8_t> dsdt_definitions(bool hpet);
 
 }  // namespace undercroft

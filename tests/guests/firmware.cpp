@@ -98,10 +98,30 @@ void acpi() {
   show_table("FADT", fadt);
   if (!fadt) return;
   show_table("DSDT", at<u32>(fadt + 40));
+  show_table("MADT", table_named(rsdt, "APIC"));
   const u32 facs = at<u32>(fadt + 36);
   line("FACS: ", has_text(facs, "FACS"), ", on 64 bytes ", facs % 64 == 0);
   line("SCI: interrupt ", at<u16>(fadt + 46));
   acpi_timer(static_cast<u16>(at<u32>(fadt + 76)));
+}
+
+// The MultiProcessor tables: one processor, one I/O APIC, and all entries by their count.
+void multiprocessor() {
+  const u32 pointer = find("_MP_");
+  line("MP: ", pointer ? "found" : "not there");
+  if (!pointer) return;
+  const u32 table = at<u32>(pointer + 4);
+  line("  checksum ", adds_up(pointer, 16) ? "ok" : "WRONG", ", table ",
+       has_text(table, "PCMP") && adds_up(table, at<u16>(table + 4)) ? "ok" : "WRONG");
+  u32 entry = table + 44, count = 0, processors = 0, io_apics = 0;
+  for (; entry < table + at<u16>(table + 4); ++count) {
+    const u8 kind = at<u8>(entry);
+    processors += kind == 0;
+    io_apics += kind == 2;
+    entry += kind == 0 ? 20 : 8;
+  }
+  line("  whole ", entry == table + at<u16>(table + 4) && count == at<u16>(table + 34),
+       ", processors ", processors, ", I/O APICs ", io_apics);
 }
 
 void smbios() {
@@ -153,6 +173,7 @@ void read_only() {
 
 void test() {
   acpi();
+  multiprocessor();
   smbios();
   bios();
   read_only();

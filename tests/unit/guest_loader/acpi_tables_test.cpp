@@ -68,6 +68,10 @@ TEST(AcpiTables, NamesOnlyWhatIsThere) {
   const Tables tables = walk(firmware.memory);
   EXPECT_EQ(tables.count("APIC") + tables.count("HPET"), 0u);
   EXPECT_EQ(tables.count("FACP"), 1u);
+  const std::uint32_t dsdt = tables.at("DSDT");
+  const std::string definitions = firmware.memory.text(dsdt, firmware.memory.u32(dsdt + 4));
+  const std::string pnp0103("\x41\xd0\x01\x03");
+  EXPECT_EQ(definitions.find(pnp0103), std::string::npos);
 }
 
 TEST(AcpiTables, FixedHardware) {

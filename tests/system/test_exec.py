@@ -68,7 +68,7 @@ def test_window_hops(croft):
 
 @pytest.mark.hosted
 @pytest.mark.long
-@pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret", "guard=exact",
+@pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret slow=20", "guard=exact",
                                      "user=translate", "user=translate guard=exact"])
 def test_slow_options(croft, options):
     check_options(croft, options, 7200 if "interpret" in options else 1800)

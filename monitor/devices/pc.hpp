@@ -123,7 +123,7 @@ class Pc final : private PortTarget {
 
   // Host input. A byte is to be given only if the device can take it, else it is lost as on a PC.
   // What comes from the serial line is for COM1, or for the virtio console while that has a buffer
-  // for it and COM1's receive interrupt is disabled.
+  // for it and COM1's receive interrupt has been disabled for a second.
   bool can_take_serial_input();
   void serial_input(std::uint8_t byte);
   bool can_take_keyboard_input() const;

@@ -154,7 +154,7 @@ void Pc::function_write(const PciPort& port, std::uint32_t value, unsigned size)
 }
 
 bool Pc::console_takes_input() {
-  return dma_memory_ != nullptr && !state_.serial.receive_interrupt_enabled() &&
+  return dma_memory_ != nullptr && !state_.serial.awaits_input(now_) &&
          state_.virtio.can_receive(*dma_memory_);
 }
 

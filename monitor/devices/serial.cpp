@@ -28,6 +28,7 @@ constexpr std::uint8_t msr_cts = 0x10;
 constexpr std::uint8_t msr_dsr = 0x20;
 constexpr std::uint8_t msr_ring = 0x40;
 constexpr std::uint8_t msr_dcd = 0x80;
+constexpr std::uint64_t second = 1000000000;  // of the clock
 constexpr std::uint8_t msr_trailing_ring = 0x04;
 
 constexpr std::uint64_t bit_hertz = 115200;  // the 1.8432 MHz crystal divided by 16
@@ -171,6 +172,7 @@ void Serial::write(unsigned offset, std::uint8_t value, std::uint64_t now, Chara
       }
       // Enabling the transmitter's interrupt with the transmitter empty raises it.
       if ((value & ~interrupt_enable_ & ier_transmitter) != 0) transmitter_interrupt_ = true;
+      if ((interrupt_enable_ & ier_data) != 0) awaits_input_until_ = now + second;
       interrupt_enable_ = value & 0x0f;
       return;
     case 2:

@@ -19,7 +19,11 @@ class Serial {
   // A character from the line. If there is no room it is lost and the overrun bit set.
   void receive(std::uint8_t byte, std::uint64_t now);
   bool can_receive() const { return received_ < capacity(); }
-  bool receive_interrupt_enabled() const { return (interrupt_enable_ & 1) != 0; }
+  // Whether the guest waits for characters by interrupts: they are enabled, or were so within the
+  // last second. Drivers disable them for a moment while they send.
+  bool awaits_input(std::uint64_t now) const {
+    return (interrupt_enable_ & 1) != 0 || now < awaits_input_until_;
+  }
 
   void advance(std::uint64_t now);  // the character timeout
   std::uint64_t next_deadline() const;
@@ -66,6 +70,7 @@ class Serial {
   bool transmitter_interrupt_ = true;  // THRE not yet taken by reading IIR
   bool timed_out_ = false;
   std::uint64_t timeout_at_ = no_deadline;
+  std::uint64_t awaits_input_until_ = 0;
 };
 
 }  // namespace undercroft

@@ -144,6 +144,12 @@ TEST_F(VirtioFunctionsTest, InputIsForTheConsoleWhileCom1DoesNotWantIt) {
   out(0x3f9, 1, 1);
   pc.serial_input('c');
   EXPECT_EQ(in(0x3f8, 1), std::uint32_t{'c'});
+  out(0x3f9, 0, 1);  // a driver that sends disables them for a moment
+  pc.serial_input('d');
+  EXPECT_EQ(in(0x3f8, 1), std::uint32_t{'d'});
+  clock.time += 1'000'000'000;
+  pc.serial_input('e');
+  EXPECT_EQ(memory.get<char>(0x3000), 'e');
 }
 
 TEST_F(VirtioFunctionsTest, ConsoleOutputGoesToTheSerialLineInItsTime) {

@@ -15,7 +15,10 @@ constexpr std::uint8_t execute_diagnostic = 0x90;
 }  // namespace
 
 std::uint32_t AtaChannel::read(unsigned offset, unsigned size, DiskPort& disks) {
-  if (offset == reg_data) return selected().read_data(std::max(size, 2u), disks);
+  if (offset == reg_data) {
+    const std::uint32_t value = selected().read_data(std::max(size, 2u), disks);
+    return size == 1 ? value & 0xff : value;
+  }
   if (offset == reg_status) drives_[selected_].acknowledge_interrupt();
   return offset == reg_status ? read_alternate_status() : read_register(offset);
 }

@@ -1,7 +1,10 @@
 // Any sequence of port accesses, device memory accesses, input and time for the devices: no device
 // answers more bits than were asked for, time never stands still while something is due, and a
 // state put back goes on as the one it was taken from.
+#include <array>
+#include <cstring>
 #include <memory>
+#include <span>
 
 #include "monitor/devices/pc.hpp"
 #include "require.hpp"
@@ -21,6 +24,59 @@ struct NoLog final : DeviceLog {
   void unclaimed_read(std::uint16_t, unsigned size) override { require(size <= 4); }
   void unclaimed_write(std::uint16_t, std::uint32_t, unsigned size) override { require(size <= 4); }
 };
+
+// Two disks and a CD-ROM of zeros.
+struct SmallDisks final : DiskPort {
+  static constexpr std::uint32_t bytes = 16 * 512;
+  unsigned disk_count() const override { return 3; }
+  DiskInformation disk(unsigned number) const override {
+    const DiskKind kind = number == 2 ? DiskKind::cdrom : DiskKind::ata;
+    return {kind, kind == DiskKind::cdrom, false, bytes / 512};
+  }
+  bool read_disk(unsigned number, std::uint32_t sector, std::span<std::byte> out) override {
+    require(number < 3 && out.size() % 512 == 0 && sector * 512ull + out.size() <= bytes);
+    std::memcpy(out.data(), contents[number].data() + sector * 512, out.size());
+    return true;
+  }
+  bool write_disk(unsigned number, std::uint32_t sector, std::span<const std::byte> in) override {
+    require(number < 2 && in.size() % 512 == 0 && sector * 512ull + in.size() <= bytes);
+    std::memcpy(contents[number].data() + sector * 512, in.data(), in.size());
+    return true;
+  }
+  std::array<std::array<std::byte, bytes>, 3> contents{};
+};
+struct SmallMemory final : DmaMemory {
+  bool read(GuestPhysical address, std::span<std::byte> out) override {
+    const bool there = has(address, out.size());
+    if (there) std::memcpy(out.data(), bytes.data() + address.value(), out.size());
+    return there;
+  }
+  bool write(GuestPhysical address, std::span<const std::byte> in) override {
+    const bool there = has(address, in.size());
+    if (there) std::memcpy(bytes.data() + address.value(), in.data(), in.size());
+    return there;
+  }
+  bool has(GuestPhysical address, std::size_t size) const {
+    return address.value() <= bytes.size() && size <= bytes.size() - address.value();
+  }
+  std::array<std::byte, 0x4000> bytes{};
+};
+
+struct SmallVideo final : VideoMemory {
+  std::uint8_t read(std::uint32_t offset) override { return at(offset); }
+  void write(std::uint32_t offset, std::uint8_t value) override { at(offset) = value; }
+  std::uint8_t& at(std::uint32_t offset) {
+    require(offset < VideoMemory::bytes);
+    return contents[offset % contents.size()];  // enough to tell that nothing goes wrong
+  }
+  std::array<std::uint8_t, 0x1000> contents{};
+};
+
+// Where the PCI bus and the IDE controller are at the start.
+constexpr std::uint16_t pci_and_ide[] = {0xcf8, 0xcfc,  0xcfe,  0xcff,  0x1f0,  0x1f0,  0x1f1,
+                                         0x1f2, 0x1f3,  0x1f4,  0x1f5,  0x1f6,  0x1f7,  0x3f6,
+                                         0x170, 0x171,  0x172,  0x174,  0x175,  0x176,  0x177,
+                                         0x376, 0xc000, 0xc002, 0xc004, 0xc008, 0xc00a, 0xc00c};
 
 class Input {
  public:
@@ -45,10 +101,32 @@ struct Machine {
   NoLog log;
   Pc pc{{64u << 20, 1577836800}, clock, sink, sink, log};
 
+  SmallDisks disks;
+  SmallMemory memory;
+  SmallVideo video;
+
+  Machine() {
+    pc.set_video_memory(video);
+    pc.connect(memory);
+    require(pc.connect(disks));
+    // The tables of regions that the bus masters find at 0.
+    pc.port_write(0xcf8, 0x80000904, 4);
+    pc.port_write(0xcfc, 5, 2);
+  }
+
+  void move_string(std::uint16_t port, unsigned size, std::size_t count) {
+    std::array<std::byte, 2048> bytes{};
+    const auto run = std::span(bytes).first(count * size);
+    if (count % 2 == 0) return pc.port_read_string(port, size, run);
+    pc.port_write_string(port, size, run);
+  }
+
   void step(Input& in) {
     const std::uint32_t what = in.next();
     const unsigned size = 1u << what / 8 % 3;
-    const auto port = static_cast<std::uint16_t>(what & 0x80 ? in.next(2) : in.next());
+    const auto port = what >= 0xc0   ? pci_and_ide[in.next() % std::size(pci_and_ide)]
+                      : what >= 0x80 ? static_cast<std::uint16_t>(in.next(2))
+                                     : static_cast<std::uint16_t>(in.next());
     switch (what % 8) {
       case 0:
       case 1:
@@ -65,6 +143,7 @@ struct Machine {
         if (pc.can_take_keyboard_input()) pc.keyboard_input(static_cast<std::uint8_t>(in.next()));
         return;
       case 6:
+        if (what >= 0xc0) return move_string(port, size, in.next() * 2 + what / 8 % 2);
         if (pc.interrupt_pending()) pc.acknowledge_interrupt();
         return;
       default: {

@@ -90,6 +90,16 @@ TEST_F(AtaDriveTest, WritesSectorsWithAnInterruptAfterEach) {
   EXPECT_EQ(disks.disks[0].bytes[10 * 512], VectorDisks::initial(10 * 512));
 }
 
+// The drive moves a word whatever the processor takes of it.
+TEST_F(AtaDriveTest, DataByBytes) {
+  EXPECT_EQ(get(0), 0xffu) << "nothing to read";
+  command(0x20, 1, 1);
+  for (unsigned i = 0; i < 512; i += 2) {
+    EXPECT_EQ(get(0), std::to_integer<unsigned>(disks.disks[0].bytes[512 + i]));
+  }
+  EXPECT_EQ(status(), ready);
+}
+
 // Many elements at once are as many accesses, over the ends of data requests too.
 TEST_F(AtaDriveTest, DataByString) {
   for (const unsigned size : {2u, 4u}) {

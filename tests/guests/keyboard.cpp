@@ -126,8 +126,10 @@ volatile u32 keyboard_interrupts;
 volatile u8 received[8];
 
 void keyboard_interrupt(TrapFrame&) {
-  if (keyboard_interrupts < 8) received[keyboard_interrupts] = in8(data_port);
-  keyboard_interrupts = keyboard_interrupts + 1;
+  if (in8(status_port) & output_full) {  // Bochs interrupts before the byte is there
+    if (keyboard_interrupts < 8) received[keyboard_interrupts] = in8(data_port);
+    keyboard_interrupts = keyboard_interrupts + 1;
+  }
   out8(master, 0x20);
 }
 

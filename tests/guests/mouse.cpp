@@ -60,8 +60,10 @@ volatile u32 interrupts;
 volatile u8 received[4];
 
 void mouse_interrupt(TrapFrame&) {
-  if (interrupts < 4) received[interrupts] = in8(data_port);
-  interrupts = interrupts + 1;
+  if (in8(status_port) & output_full) {
+    if (interrupts < 4) received[interrupts] = in8(data_port);
+    interrupts = interrupts + 1;
+  }
   out8(slave, 0x20);
   out8(master, 0x20);
 }
@@ -111,8 +113,8 @@ void test() {
   ask("defaults", {0xf6});
   ask("status", {0xe9});
   ask("knock", {0xf3, 200, 0xf3, 100, 0xf3, 80});
-  ask("identify", {0xf2});
-  ask("data", {0xeb});
+  ask("identify after it", {0xf2});
+  ask("data with a wheel", {0xeb});
   ask("reset", {0xff});
   ask("identify", {0xf2});
   command(0xa7);

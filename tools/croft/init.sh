@@ -23,7 +23,10 @@ trap '/bin/busybox reboot -f' TERM
 # Only with disks: their drivers, and some time for the drivers to find them.
 if [ -f /croft/load ]; then
   echo >/proc/sys/kernel/modprobe # all that is needed is in the list
-  for module in $(cat /croft/load); do insmod /croft/modules/$module; done
+  # With the kernel command line's words for it, as modprobe has them.
+  for module in $(cat /croft/load); do
+    insmod /croft/modules/$module $(tr ' ' '\n' </proc/cmdline | sed -n "s/^${module%.ko}\.//p")
+  done
   for device in $(cat /croft/devices); do
     tries=0
     while [ ! -b /dev/$device ] && [ $tries -lt 300 ]; do

@@ -7,7 +7,7 @@
 
 namespace undercroft {
 
-enum class MemoryDevice : std::uint8_t { local_apic, vga, io_apic };
+enum class MemoryDevice : std::uint8_t { local_apic, vga, io_apic, hpet };
 
 // Whole pages.
 struct MemoryRange {

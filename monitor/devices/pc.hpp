@@ -11,6 +11,7 @@
 #include "bus.hpp"
 #include "device_ports.hpp"
 #include "dma_controller.hpp"
+#include "hpet.hpp"
 #include "ide_controller.hpp"
 #include "interrupt_controller.hpp"
 #include "io_apic.hpp"
@@ -45,6 +46,9 @@ struct PcState {
   InterruptController interrupts{};
   LocalApic local_apic;
   IoApic io_apic{};
+  Hpet hpet{};
+  static constexpr std::uint8_t no_pin = 0xff;
+  std::array<std::uint8_t, Hpet::timer_count> hpet_pins{no_pin, no_pin, no_pin};  // held high
   Timer timer;
   RealTimeClock clock;
   Serial serial{};
@@ -172,7 +176,13 @@ class Pc final : private PortTarget {
   void note_interrupts();
   void write_local_apic(unsigned offset, std::uint32_t value);
   void set_irq(unsigned line, bool high);
+  void give_ticks(std::uint32_t ticks);
   void pulse_timer();
+  void update_hpet();
+  void give_hpet_edges(unsigned timer, std::uint32_t edges);
+  std::uint8_t hpet_pin(unsigned timer) const;
+  std::uint32_t read_hpet(unsigned offset, unsigned size);
+  void write_hpet(unsigned offset, std::uint32_t value);
   bool timer_waits() const;
   void update_external();
   bool external_is_heard() const;
@@ -191,7 +201,7 @@ class Pc final : private PortTarget {
   EntropySource* entropy_ = nullptr;
   VideoMemory* video_memory_ = nullptr;
   Bus bus_;
-  std::array<MemoryRange, 3> memory_ranges_{};  // the local APIC's first
+  std::array<MemoryRange, 4> memory_ranges_{};  // the local APIC's first
   bool needs_service_ = false;
   std::uint64_t now_ = 0;             // of the access or advance under way
   std::uint64_t timer_deadline_ = 0;  // kept, since they cost divisions

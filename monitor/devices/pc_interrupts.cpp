@@ -25,7 +25,10 @@ void Pc::write_timer(unsigned offset, std::uint8_t value) {
 
 void Pc::timer_ticked() {
   const std::uint32_t ticks = state_.timer.take_interrupts(now_);
-  if (ticks == 0) return;
+  if (ticks != 0 && !state_.hpet.replaces_legacy()) give_ticks(ticks);
+}
+
+void Pc::give_ticks(std::uint32_t ticks) {
   pulse_timer();
   if (state_.interrupts.masked(irq_timer) && state_.io_apic.masked(timer_pin)) return;
   const std::uint32_t room = max_missed_ticks - state_.missed_ticks;
@@ -35,6 +38,33 @@ void Pc::timer_ticked() {
 void Pc::pulse_timer() {
   state_.interrupts.pulse(irq_timer);
   state_.io_apic.pulse(timer_pin, state_.local_apic);
+}
+
+// Where a timer of the HPET is; those that replace the 8254 and the clock are where these are.
+std::uint8_t Pc::hpet_pin(unsigned timer) const {
+  if (state_.hpet.replaces_legacy() && timer == 0) return timer_pin;
+  if (state_.hpet.replaces_legacy() && timer == 1) return irq_clock;
+  return static_cast<std::uint8_t>(state_.hpet.route(timer));
+}
+
+void Pc::give_hpet_edges(unsigned timer, std::uint32_t edges) {
+  const bool legacy = state_.hpet.replaces_legacy();
+  if (legacy && timer == 0) return give_ticks(edges);
+  if (legacy && timer == 1) state_.interrupts.pulse(irq_clock);
+  state_.io_apic.pulse(hpet_pin(timer), state_.local_apic);
+}
+
+// A level goes to the I/O APIC only: what the 8259 has from an HPET are edges.
+void Pc::update_hpet() {
+  for (unsigned timer = 0; timer < Hpet::timer_count; ++timer) {
+    if (const std::uint32_t edges = state_.hpet.take_edges(timer)) give_hpet_edges(timer, edges);
+    std::uint8_t& held = state_.hpet_pins[timer];
+    const std::uint8_t pin = state_.hpet.level(timer) ? hpet_pin(timer) : PcState::no_pin;
+    if (pin == held) continue;
+    if (held != PcState::no_pin) state_.io_apic.set_pin(held, false, state_.local_apic);
+    if (pin != PcState::no_pin) state_.io_apic.set_pin(pin, true, state_.local_apic);
+    held = pin;
+  }
 }
 
 // A tick that the guest will take, by either way.
@@ -57,7 +87,7 @@ void Pc::set_irq(unsigned line, bool high) {
 void Pc::update_lines() {
   set_irq(irq_keyboard, state_.keyboard.interrupt_line());
   set_irq(irq_serial, state_.serial.interrupt_line());
-  set_irq(irq_clock, state_.clock.interrupt_line());
+  if (!state_.hpet.replaces_legacy()) set_irq(irq_clock, state_.clock.interrupt_line());
   set_irq(irq_mouse, state_.keyboard.auxiliary_interrupt_line());
   set_irq(irq_fpu, state_.fpu_error);
   set_irq(irq_acpi, state_.power.interrupt_line(now_));
@@ -81,7 +111,8 @@ void Pc::update_deadlines() {
 
 std::uint64_t Pc::next_deadline() const {
   return std::min({timer_deadline_, clock_deadline_, acpi_deadline_, state_.serial.next_deadline(),
-                   state_.virtio.next_deadline(), state_.local_apic.next_deadline()});
+                   state_.virtio.next_deadline(), state_.local_apic.next_deadline(),
+                   state_.hpet.next_deadline()});
 }
 
 void Pc::advance(std::uint64_t now) {
@@ -93,6 +124,8 @@ void Pc::advance(std::uint64_t now) {
   state_.serial.advance(now_);
   state_.virtio.advance(state_.pci, surroundings());
   state_.local_apic.advance(now_);
+  state_.hpet.advance(now_);
+  update_hpet();
   update_deadlines();
   update_lines();
 }

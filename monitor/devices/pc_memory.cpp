@@ -1,4 +1,5 @@
 // The PC's memory-mapped devices: which answers where, and what an access means for the rest.
+#include <algorithm>
 #include <array>
 
 #include "pc.hpp"
@@ -10,7 +11,7 @@ namespace {
 constexpr std::array isa_ranges{
     MemoryRange{GuestPhysical(Vga::memory_base), Vga::memory_size, MemoryDevice::vga},
 };
-constexpr GuestPhysical io_apic_base{0xfec00000};
+constexpr GuestPhysical io_apic_base{0xfec00000}, hpet_base{0xfed00000};
 
 }  // namespace
 
@@ -18,6 +19,7 @@ void Pc::make_memory_ranges() {
   memory_ranges_[0] = {state_.local_apic.page(), page_size, MemoryDevice::local_apic};
   memory_ranges_[1] = isa_ranges[0];
   memory_ranges_[2] = {io_apic_base, page_size, MemoryDevice::io_apic};
+  memory_ranges_[3] = {hpet_base, page_size, MemoryDevice::hpet};
 }
 
 std::span<const MemoryRange> Pc::memory_ranges() const {
@@ -44,6 +46,8 @@ std::uint32_t Pc::memory_read(GuestPhysical address, unsigned size) {
       return read_video_memory(address.value(), size);
     case MemoryDevice::io_apic:
       return size == 4 ? state_.io_apic.read(offset) : 0;
+    case MemoryDevice::hpet:
+      return read_hpet(offset, size);
   }
   return ~0u;
 }
@@ -61,7 +65,22 @@ void Pc::memory_write(GuestPhysical address, std::uint32_t value, unsigned size)
     case MemoryDevice::io_apic:
       if (size == 4) state_.io_apic.write(offset, value, state_.local_apic);
       return note_interrupts();
+    case MemoryDevice::hpet:
+      if (size == 4 && offset % 4 == 0) write_hpet(offset, value);
+      return note_interrupts();
   }
+}
+
+// The counter, which kernels read most, needs nothing else brought up to date.
+std::uint32_t Pc::read_hpet(unsigned offset, unsigned size) {
+  if (Hpet::depends_on_matches(offset)) advance_in_access();
+  return state_.hpet.read(offset, size, std::max(now_, time_.now()));
+}
+
+void Pc::write_hpet(unsigned offset, std::uint32_t value) {
+  advance_in_access();
+  state_.hpet.write(offset, value, now_);
+  update_hpet();
 }
 
 void Pc::advance_in_access() {

@@ -41,6 +41,7 @@ TEST_F(VmTest, LaysMemoryOutAsAPcHasIt) {
                 {0x100000, ram_bytes - page_size, ram},
                 {ram_bytes, ram_bytes, FrameKind::absent},
                 {0xfec00000, 0xfec00000, FrameKind::device},
+                {0xfed00000, 0xfed00000, FrameKind::device},
                 {0xfee00000, 0xfee00000, FrameKind::device},
                 {0xfee01000, 0xfee01000, FrameKind::absent},
                 {0xfffff000, 0xfffff000, FrameKind::absent}};

@@ -536,6 +536,44 @@ TEST_F(PcApicTest, InitIsAReset) {
   EXPECT_TRUE(pc.needs_service());
 }
 
+// The HPET's first two timers in the place of the 8254 and the clock.
+TEST_F(PcApicTest, TheHpetReplacesTheTimer) {
+  constexpr std::uint32_t hpet = 0xfed00000;
+  set_up_interrupts(0x0101);
+  set_up_timer(1193);
+  take();
+  write(hpet + 0x100, 0x14c);  // periodic, 32 bits
+  write(hpet + 0x108, 100'000);
+  write(hpet + 0x120, 0x104);
+  write(hpet + 0x128, 250'000);
+  write(hpet + 0x10, 3);
+  EXPECT_TRUE(pc.needs_service());
+  const std::uint64_t begin = clock.time;
+  unsigned ticks = 0, alarms = 0;
+  while (pc.next_deadline() <= begin + 10 * millisecond) {
+    move_to(pc.next_deadline());
+    while (const unsigned vector = take()) ++(vector == 0x30 ? ticks : alarms);
+  }
+  EXPECT_EQ(ticks, 10u) << "and none of the 8254's, which ticks every millisecond too";
+  EXPECT_EQ(alarms, 1u);
+  EXPECT_EQ(read(hpet + 0xf0), (clock.time - begin) / 10);
+}
+
+TEST_F(PcApicTest, AnHpetLevelHoldsItsPin) {
+  constexpr std::uint32_t hpet = 0xfed00000;
+  set_entry(2, 0x8050);
+  write(hpet + 0x140, 0x506);  // by level, 32 bits, route 2
+  write(hpet + 0x148, 1000);
+  write(hpet + 0x10, 1);
+  move_to(clock.time + 10'000);
+  EXPECT_EQ(read(hpet + 0x20), 4u);
+  EXPECT_EQ(take_apic(), 0x50u);
+  EXPECT_EQ(take_apic(), 0x50u);
+  write(hpet + 0x20, 4);
+  EXPECT_EQ(take_apic(), 0x50u) << "accepted before";
+  EXPECT_EQ(take_apic(), 0u);
+}
+
 TEST_F(PcApicTest, WhatCanWakeAHaltedProcessor) {
   EXPECT_FALSE(pc.nmi_may_come());
   set_entry(2, 0x400);

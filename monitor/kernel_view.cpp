@@ -323,6 +323,11 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
 }
 
 Monitor::Next Monitor::kernel_page_fault() {
+  if (const auto behind = access_device_at_once()) {
+    if (!vm_.pc.needs_service()) return Next::resume;
+    save_kernel_context({*behind, PointState::boundary});
+    return Next::leave;
+  }
   const auto point = cache_.point_at(context_.eip);
   if (!point) {
     end_run(RunEnd::Kind::stopped, "a page fault at a cache address without a map");

@@ -4,7 +4,7 @@
 // what the engines do is theirs.
 //
 // monitor.cpp has the loop; kernel_view.cpp, user_view.cpp, native.cpp, page_fault_trap.cpp,
-// window.cpp and monitor_environment.cpp the rest of the class, by topic.
+// device_access.cpp, window.cpp and monitor_environment.cpp the rest of the class, by topic.
 #pragma once
 
 #include <array>
@@ -141,6 +141,15 @@ class Monitor final : private Environment,
   bool read_port_at_once(PortAccess);
   Next interrupted_in_cache();
   Next kernel_page_fault();
+  // A copied MOV at a cache address, of a register of a device.
+  struct DeviceMove {
+    std::uint32_t address = 0;
+    std::uint32_t generation = 0;  // of the cache: it may hold something else since
+    std::uint32_t eip = 0;
+    Instruction instruction{};
+  };
+  const DeviceMove* device_move(std::uint32_t address);
+  std::optional<std::uint32_t> access_device_at_once();
   void kernel_exception();
 
   // User view.
@@ -308,6 +317,7 @@ class Monitor final : private Environment,
     GuestLinear base{};
     SlotEntries entries{};
   };
+  std::array<DeviceMove, 16> device_moves_{};
   SlotEntries slot_entries(GuestLinear base) const;
   // With translated code.
   std::array<CodeSlot, 32> code_slots_{};

@@ -68,6 +68,13 @@ inline const GuestLinearMemory::Cached* GuestLinearMemory::cached(GuestLinear ad
   return &entry;
 }
 
+std::optional<GuestPhysical> GuestLinearMemory::known_device(GuestLinear address, bool write) {
+  const Cached* const entry = cached(address, right(Privilege::supervisor, write));
+  if (!entry || entry->direct_read) return std::nullopt;
+  if (memory_.table().entry(entry->physical).kind != FrameKind::device) return std::nullopt;
+  return entry->physical + address.page_offset();
+}
+
 Guarded<GuestLinearMemory::Translation> GuestLinearMemory::translate(GuestLinear address,
                                                                      PageAccess access,
                                                                      Privilege privilege) {

@@ -38,6 +38,10 @@ class GuestLinearMemory final : public LinearMemory {
   void flush();
   void flush_page(GuestLinear);
 
+  // The device register at an address that a supervisor's access may reach, if such an access has
+  // been made before and nothing has changed since; at a multiple of 4.
+  std::optional<GuestPhysical> known_device(GuestLinear, bool write);
+
   // The walk of an address as the virtual CPU is set now; changes nothing.
   Walk walk(GuestLinear) const;
 

@@ -1,5 +1,6 @@
 #include "cache.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "../window_layout.hpp"
@@ -228,6 +229,11 @@ std::optional<CacheExit> TranslationCache::exit_at(std::uint32_t address) const 
       return exit;
   }
   return std::nullopt;
+}
+
+std::span<const std::uint8_t> TranslationCache::bytes_at(std::uint32_t address,
+                                                         std::uint32_t count) const {
+  return {code_at(address), std::min(count, window::cache_end - address)};
 }
 
 std::optional<CachePoint> TranslationCache::point_at(std::uint32_t address) const {

@@ -97,6 +97,8 @@ class TranslationCache final : private KnownBlocks {
 
   // The exit whose UD2 is at the address, if one is.
   std::optional<CacheExit> exit_at(std::uint32_t address) const;
+  // What stands there, cut at the end of the cache.
+  std::span<const std::uint8_t> bytes_at(std::uint32_t address, std::uint32_t count) const;
   // Empty: no live block has an instruction there.
   std::optional<CachePoint> point_at(std::uint32_t address) const;
 

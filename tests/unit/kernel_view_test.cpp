@@ -35,6 +35,7 @@ class WindowedMemory final : public LinearMemory {
 
   Guarded<std::uint32_t> read(GuestLinear address, unsigned size, Privilege) override {
     const std::uint32_t offset = address.value() - base_;
+    if (is_device(address)) return fault(address, 4);
     if (offset >= window::size) return guest_.read(GuestPhysical(address.value()), size);
     const bool in_page = offset >= window::cpu_page && offset < window::cpu_page + page_size;
     const bool in_cache = offset >= window::jump_table && offset < window::cache_end;
@@ -45,6 +46,7 @@ class WindowedMemory final : public LinearMemory {
   }
   Guarded<Done> write(GuestLinear address, std::uint32_t value, unsigned size, Privilege) override {
     const std::uint32_t offset = address.value() - base_;
+    if (is_device(address)) return fault(address, 6);
     if (offset >= window::size) {
       guest_.write(GuestPhysical(address.value()), value, size);
       return Done{};
@@ -67,6 +69,9 @@ class WindowedMemory final : public LinearMemory {
   }
 
  private:
+  bool is_device(GuestLinear address) {
+    return guest_.table().entry(GuestPhysical(address.value())).kind == FrameKind::device;
+  }
   static Failure<Exception> fault(GuestLinear address, std::uint32_t code) {
     return Failure{Exception::page_fault(address, code)};
   }
@@ -112,6 +117,8 @@ class GuestRun {
     const auto monitor = std::make_unique<Monitor>(foundation, MonitorOptions{});
     end = monitor->run(vcpu);
     vcpu = monitor->vcpu();
+    interpreted_moves =
+        monitor->statistics().interpreted_operations[static_cast<unsigned>(Operation::mov)];
   }
   GuestMemory& guest() { return vm.memory; }
   std::vector<std::uint32_t> memory() {
@@ -125,6 +132,7 @@ class GuestRun {
   RunEnd end;
   Vcpu vcpu;
   unsigned executed = 0;  // instructions of the cache
+  std::uint64_t interpreted_moves = 0;
 
  private:
   void enter(GuestContext& context) {
@@ -224,6 +232,45 @@ TEST(GuestInterrupt, PushesRfWithinARepeatedInstruction) {
   EXPECT_TRUE(between);
 }
 
+// 100 writes and 200 reads: the interpreter has the first of each.
+TEST(DeviceRegisters, AreReachedWithinTheFault) {
+  GuestRun run({0xb9, 100,  0,    0,    0,           // mov ecx, 100
+                0x89, 0x0d, 0x80, 0,    0xe0, 0xfe,  // mov [fee00080], ecx
+                0x03, 0x1d, 0x80, 0,    0xe0, 0xfe,  // add ebx, [fee00080]: not a MOV
+                0xa1, 0x30, 0,    0xe0, 0xfe,        // mov eax, [fee00030]
+                0x8b, 0x35, 0x80, 0,    0xe0, 0xfe,  // mov esi, [fee00080]
+                0xe2, 0xe7, 0xe6, 0xf4});            // loop; out f4, al
+  run.vcpu[Register::ebx] = 0;
+  run.run(~0u);
+  ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << run.end.reason;
+  EXPECT_EQ(run.vcpu[Register::ebx], 5050u);
+  EXPECT_EQ(run.vcpu[Register::eax], 0x50014u);
+  EXPECT_EQ(run.vcpu[Register::esi], 1u);
+  EXPECT_LE(run.interpreted_moves, 6u);
+}
+
+// A self-IPI by a MOV that is served so is delivered before the next instruction.
+TEST(DeviceRegisters, AnInterruptThatAnAccessMakesIsDelivered) {
+  constexpr std::uint32_t idt = 0x1100, handler = 0x3000, vector = 0x21;
+  GuestRun run({0xfb, 0xb9, 3,    0,    0,    0,             // sti; mov ecx, 3
+                0xb8, 0x21, 0,    4,    0,                   // mov eax, 40021
+                0xa3, 0,    3,    0xe0, 0xfe,                // mov [fee00300], eax
+                0x01, 0xdf, 0xe2, 0xf7, 0xfa, 0xe6, 0xf4});  // add edi, ebx; loop; cli; out
+  run.vcpu.idtr = {GuestLinear(idt), 0x1ff};
+  const Descriptor gate = Descriptor::gate(SystemType::interrupt_gate_32, 0, 0x10, handler);
+  run.guest().write(GuestPhysical(idt + vector * 8), gate.low(), 4);
+  run.guest().write(GuestPhysical(idt + vector * 8 + 4), gate.high(), 4);
+  const std::uint8_t in_handler[] = {0x43, 0xc7, 0x05, 0xb0, 0, 0xe0, 0xfe, 0, 0, 0, 0, 0xcf};
+  for (unsigned i = 0; i < sizeof in_handler; ++i) {
+    run.guest().write(GuestPhysical(handler + i), in_handler[i], 1);
+  }
+  run.vcpu[Register::ebx] = run.vcpu[Register::edi] = 0;
+  run.run(~0u);
+  ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << run.end.reason;
+  EXPECT_EQ(run.vcpu[Register::ebx], 3u);
+  EXPECT_EQ(run.vcpu[Register::edi], 1u + 2u + 3u);
+}
+
 struct Row {
   const char* name;
   std::vector<std::uint8_t> program;  // ends by itself with OUT to the exit port
@@ -266,6 +313,11 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"ports_of_time",
             {0xf9, 0xb8, 0x78, 0x56, 0x34, 0x12, 0xe4, 0x61, 0xa3, 0,    0x40, 0,    0,    0x66,
              0xba, 0x08, 0x06, 0xed, 0xa3, 4,    0x40, 0,    0,    0xfb, 0xe4, 0x61, 0x9c, 0x5b}},
+        // ecx times: the local APIC's task priority and logical ID written and read
+        Row{"device_registers",
+            {0xf9, 0xb9, 5,    0,    0,    0,    0x89, 0x0d, 0x80, 0,    0xe0, 0xfe, 0xa1, 0x80,
+             0,    0xe0, 0xfe, 0xc7, 0x05, 0xd0, 0,    0xe0, 0xfe, 0,    0,    0,    0x05, 0x8b,
+             0x15, 0xd0, 0,    0xe0, 0xfe, 0x03, 0xd8, 0x01, 0xd6, 0xe2, 0xdf, 0x9c, 0x5f}},
         Row{"selectors", {0x8c, 0xd8, 0x1e, 0x5b, 0x06, 0x07}},
         Row{"cmpxchg8b", {0xf9, 0x0f, 0xc7, 0x0d, 0, 0x40, 0, 0, 0x9c, 0x5b}}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -80,12 +80,15 @@ std::uint32_t Pc::read_hpet(unsigned offset, unsigned size) {
 void Pc::write_hpet(unsigned offset, std::uint32_t value) {
   advance_in_access();
   state_.hpet.write(offset, value, now_);
+  needs_service_ = true;
   update_hpet();
 }
 
 void Pc::advance_in_access() {
+  const bool needed = needs_service_;
+  const std::uint64_t deadline = next_deadline();
   advance(time_.now());
-  needs_service_ = true;  // for the next deadline
+  needs_service_ = needed || next_deadline() != deadline;
 }
 
 // What waits has to be looked at before the guest runs on.
@@ -100,6 +103,7 @@ void Pc::write_local_apic(unsigned offset, std::uint32_t value) {
   }
   if (LocalApic::uses_time(offset)) advance_in_access();
   apic.write(offset, value, now_);
+  needs_service_ |= LocalApic::uses_time(offset);
   if (LocalApic::matters_to_senders(offset)) state_.io_apic.offer_levels(apic);
   if (!apic.init_requested()) return;
   state_.power.ask({PcRequest::Kind::reset, 0});

@@ -9,7 +9,7 @@ namespace {
 
 // Parts of machine=pc that tables tell of.
 constexpr bool has_apic = true;
-constexpr bool has_hpet = false;
+constexpr bool has_hpet = true;
 
 // The BIOS counts the 8254's full rounds, 1193182 / 65536 a second.
 std::uint32_t bios_ticks(std::uint64_t unix_seconds) {

@@ -22,7 +22,7 @@ bool comes_within(u64 ticks, Condition condition) {
 // Ends as soon as it is so.
 template <class Condition>
 bool comes(Condition condition) {
-  return comes_within(4'000'000'000, condition);
+  return comes_within(40'000'000'000, condition);
 }
 // For what should not: long enough for a few milliseconds of anything.
 template <class Condition>

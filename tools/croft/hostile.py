@@ -39,7 +39,7 @@ ALLOWED_STOPS = ("the watchdog", "an x87 or SSE instruction", "a GDT that reache
 
 def command(seed, words, options, rounds):
     guest = f"{paths.BUILD / 'hostile' / 'hostile.elf'} seed={seed} rounds={rounds} {words}".strip()
-    return [*machine.BASE, "-m", "80", "-serial", "stdio", "-monitor", "none", "-kernel",
+    return [*machine.emulator_words(), "-m", "80", "-serial", "stdio", "-monitor", "none", "-kernel",
             str(paths.IMAGE), "-append", f"mem=32M check=frames watchdog=20 {options}".strip(),
             "-initrd", guest]
 

@@ -33,6 +33,12 @@ BASE = ["-accel", "tcg", "-display", "none", "-nic", "none", "-no-reboot",
 DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm"]
 
 
+def emulator_words(kind="bios", cpu=None):
+    """The emulator with what all its runs have, for firmware of that kind."""
+    kind = firmware.KINDS[kind]
+    return [kind.emulator, *BASE, "-cpu", cpu or kind.cpu, *kind.words]
+
+
 @dataclasses.dataclass
 class Setup:
     """One run: what is booted is in `boot` (QEMU's words), the rest is around it."""
@@ -46,15 +52,14 @@ class Setup:
     cpu: str | None = None  # QEMU's name for it; else what the firmware needs
 
     def command(self):
-        kind = firmware.KINDS[self.firmware]
         line = f"stdio,id=line,signal=off,logfile={self.log}"
         if self.interactive:
             serial = ["-chardev", line + ",mux=on", "-serial", "chardev:line",
                       "-mon", "chardev=line"]
         else:
             serial = ["-chardev", line, "-serial", "chardev:line", "-monitor", "none"]
-        return [kind.emulator, *BASE, "-cpu", self.cpu or kind.cpu, *kind.words,
-                "-m", str(self.memory), *serial, *self.boot, *self.extra]
+        return [*emulator_words(self.firmware, self.cpu), "-m", str(self.memory), *serial,
+                *self.boot, *self.extra]
 
 
 @dataclasses.dataclass

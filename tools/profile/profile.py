@@ -67,7 +67,7 @@ def qemu_command(options, folder):
     """QEMU's command line, to be run in `folder`: the monitor reads the names of image and modules,
     and how long they are shall not depend on where the tree lies."""
     each = "instruction" if options.precise else "block"
-    return [*machine.BASE, *machine.DETERMINISTIC, "-m", "512", "-monitor", "none",
+    return [*machine.emulator_words(), *machine.DETERMINISTIC, "-m", "512", "-monitor", "none",
             "-chardev", f"file,id=line,path={SERIAL}", "-serial", "chardev:line",
             "-plugin", f"{escaped(PLUGIN)},out={COUNTS},window={options.window:#x},each={each}",
             "-kernel", IMAGE, "-append", f"mem=256M {options.monitor}".strip(),

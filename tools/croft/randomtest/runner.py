@@ -10,7 +10,7 @@ import time
 
 from .. import bochs, guests, image, paths
 from ..errors import CroftError
-from ..machine import BASE
+from ..machine import emulator_words
 from .encoding import LAX, STRICT
 
 MOST_BARREN = 8  # boots in a row that end with their first sequence
@@ -30,7 +30,7 @@ class Machine:
         options = None if self.options is None else f"mem=64M {self.options}".strip()
         if self.bochs:
             return _bochs_command(module, options)
-        words = [*BASE, "-monitor", "none", "-serial", "stdio"]
+        words = [*emulator_words(), "-monitor", "none", "-serial", "stdio"]
         if options is None:
             return [*words, "-m", "64", "-kernel", str(KERNEL), "-initrd", str(module)]
         return [*words, "-m", "256", "-kernel", str(paths.IMAGE), "-append", options, "-initrd",

@@ -12,7 +12,7 @@ struct BiosField {
 // IBM PC/AT technical reference, BIOS data area; what depends on the memory map is not here.
 constexpr BiosField bios_fields[] = {
     {0x400, 2, 0x3f8},   // COM1
-    {0x410, 2, 0x0226},  // equipment: FPU, 80 x 25 colour text, PS/2 pointer bit clear, one UART
+    {0x410, 2, 0x0226},  // equipment: FPU, 80 x 25 colour text, PS/2 pointer, one UART
     {0x449, 1, 3},       // video mode
     {0x44a, 2, 80},      // columns
     {0x44c, 2, 0x1000},  // bytes of a text page

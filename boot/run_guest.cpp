@@ -241,6 +241,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   if (firmware->has_acpi) handed_on.acpi_root = firmware->acpi_root;
   handed_on.framebuffer = framebuffer_for_guest(information, options, ram_bytes);
   const EntryState start = load(machine, vm, slots, information, own.value(), ram_bytes, handed_on);
+  print(machine, "guest: one processor, {} MB, machine {}, {} disks\n", ram_bytes / megabyte,
+        options.machine == MachineKind::pc ? "pc" : "isa", disks.disk_count());
   if (start.has_framebuffer && !vm.show_framebuffer(handed_on.framebuffer)) {
     refuse(machine, "mem", "not enough machine memory");
   }

@@ -85,6 +85,7 @@ def test_a_timer_that_is_not_there_is_refused(timer, words):
 def test_several_processors_stay_parked():
     text = same("interrupts", "", "-smp", "4")
     assert "; 3 more stay parked\n" in text
+    assert "\nguest: one processor, 64 MB, machine pc, 0 disks\n" in text
 
 
 def test_memory_above_4_gigabytes_is_left_alone():

@@ -39,7 +39,8 @@ def _disk(folder, files):
 def boot(folder, cd, files, commands, memory, timeout=120):
     """(exit status or None, serial output) of GRUB running `commands`, with `files` {name: bytes} in
     (hd0). Where `boot` fails, GRUB halts the machine."""
-    script = commands + "\nboot\necho 'GRUB is back'\nhalt\n"
+    # `multiboot2` itself sets this to what a header asks for, and Undercroft's asks for any framebuffer.
+    script = commands + "\nset gfxpayload=text\nboot\necho 'GRUB is back'\nhalt\n"
     disk = _disk(folder, {**files, "commands": script.encode()})
     words = [*MACHINE, "-m", str(memory), "-boot", "d", "-cdrom", str(cd),
              "-drive", f"file={disk},format=raw,if=ide,readonly=off"]

@@ -22,9 +22,13 @@ target_compile_options(image_objects PRIVATE ${FREESTANDING_FLAGS}
 set_source_files_properties(${CMAKE_SOURCE_DIR}/boot/processor_check.cpp PROPERTIES
                             COMPILE_OPTIONS "-march=i486")
 
-# What runs once, before the guest, is to be small: the image has a limit (linker.ld).
+# What runs once or seldom is to be small: the image has a limit (linker.ld).
+set(SELDOM "boot/|guest_loader/|monitor/inspect/|monitor/segment/task_switch|devices/real_time_clock"
+    "devices/vga[.]|devices/keyboard|devices/mouse|devices/pci_|devices/virtio_console"
+    "devices/virtio_entropy|arch/x86/host_vga|arch/x86/host_calendar|arch/x86/screen|arch/x86/vga_display|arch/x86/panic")
+list(JOIN SELDOM "|" SELDOM)
 foreach(source ${IMAGE_SOURCES})
-  if(source MATCHES "/(boot|guest_loader)/.*[.]cpp$" AND NOT source MATCHES "processor_check")
+  if(source MATCHES "/(${SELDOM}).*[.]?cpp$" AND NOT source MATCHES "processor_check")
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-Os")
   endif()
 endforeach()

@@ -46,7 +46,10 @@ class FakeProcessor final : public Processor {
   void set_ldt_entries(unsigned) override {}
   void set_guest_controls(std::uint32_t, std::uint32_t) override {}
   std::uint64_t time_stamp() override { return 0; }
-  CpuidLeaf cpuid(std::uint32_t, std::uint32_t) override { return {}; }
+  // Leaves up to 2, all zero.
+  CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t) override {
+    return {leaf == 0 ? 2u : 0u, 0, 0, 0};
+  }
   void acknowledge_interrupt(unsigned) override {}
   void wait_for_interrupt() override {}
   bool poll_interrupts() override { return false; }

@@ -25,8 +25,8 @@ u32 value_of(u32 timer) { return 0x108 + 0x20 * timer; }
 
 volatile u32 served_count, status_seen;
 
-bool served(u32 count) {
-  return comes([count] {
+bool served(u32 count, u64 within = longest_wait) {
+  return comes_within(within, [count] {
     asm volatile("sti; nop; nop; nop; nop; cli" : : : "memory");
     return served_count >= count;
   });
@@ -128,13 +128,21 @@ void periodic_timer() {
   restart(0);
 }
 
-// The level stands until its status is cleared.
+// The level stands until its status is cleared. QEMU, bare, does not deliver it one time in six:
+// the status is set, and no interrupt comes.
 void level_timer() {
-  io_apic::set_entry(2, apic::level | timer_vector);
-  write(config_of(1), by_level | interrupts | narrow | 2 << 9);
-  write(value_of(1), ticks(300));
-  restart(1);
-  const bool came = served(3);
+  bool came = false;
+  for (u32 i = 0; i < 20 && !came; ++i) {
+    io_apic::set_entry(2, apic::level | timer_vector);
+    write(config_of(1), by_level | interrupts | narrow | 2 << 9);
+    write(value_of(1), ticks(300));
+    restart(1);
+    came = served(3, 500'000'000);
+    if (came) break;
+    write(config_of(1), 0);
+    restart(0);
+    io_apic::set_entry(2, timer_vector);
+  }
   line("level: ", came, ", status ", hex(status_seen, 1), " then ", hex(read(status), 1));
   line("more ", served_soon());
   write(config_of(1), 0);

@@ -11,6 +11,8 @@ inline u64 time_stamp() {
   return u64{high} << 32 | low;
 }
 
+inline constexpr u64 longest_wait = 40'000'000'000;  // ticks
+
 template <class Condition>
 bool comes_within(u64 ticks, Condition condition) {
   const u64 start = time_stamp();
@@ -22,7 +24,7 @@ bool comes_within(u64 ticks, Condition condition) {
 // Ends as soon as it is so.
 template <class Condition>
 bool comes(Condition condition) {
-  return comes_within(40'000'000'000, condition);
+  return comes_within(longest_wait, condition);
 }
 // For what should not: long enough for a few milliseconds of anything.
 template <class Condition>

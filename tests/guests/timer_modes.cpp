@@ -146,7 +146,7 @@ void interrupts_of_channel_0() {
     out8(0x21, 0xfe);
     program(0, mode, both_bytes, 2000);
     gate(false);
-    program(2, 0, both_bytes, 20000);
+    program(2, 0, both_bytes, 60000);
     gate(true);
     asm volatile("sti");
     while (!output()) {

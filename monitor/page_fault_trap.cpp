@@ -60,7 +60,7 @@ PageFaultFacts Monitor::gather_facts(GuestLinear address, View view, const Walk&
   facts.write = context_.error_code & page_fault_code::write;
   facts.in_window = in_window < window::size;
   facts.in_descriptor_table =
-      by_processor && in_window >= window::gdt && in_window < window::cpu_page;
+      by_processor && in_window >= window::gdt && in_window < window::mapping_slots;
   facts.in_hidden_task = by_processor && in_window < window::image_start;
   const Privilege privilege = vcpu_.cpl == 3 ? Privilege::user : Privilege::supervisor;
   const bool write_protect = vcpu_.cr0 & cr0::write_protect;

@@ -19,7 +19,7 @@ extern std::byte double_fault_stack_guard[], double_fault_stack_top[];
 // linker.ld holds the same numbers.
 static_assert(window::image_physical == 0x100000);
 static_assert(window::image_start == 0x1000);
-static_assert(window::image_end == 0x110000);
+static_assert(window::image_end == 0x130000);
 static_assert(window::cpu_page == 0x130000);
 static_assert(window::jump_table == 0x140000);
 static_assert(window::cache == 0x180000);

@@ -11,7 +11,7 @@
 
 namespace undercroft {
 
-inline constexpr unsigned mapping_slot_count = 128;
+inline constexpr unsigned mapping_slot_count = 64;
 
 // Repoints one slot; the implementation drops the stale TLB entry.
 class SlotPort {

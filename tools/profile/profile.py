@@ -28,7 +28,7 @@ PLUGIN = WORK / "profile_plugin.so"
 IMAGE, COUNTS, SERIAL = "undercroft.elf", "counts.txt", "serial.log"  # of one run
 
 WINDOW_SIZE = 0x400000
-IMAGE_END = 0x110000
+IMAGE_END = 0x130000
 CACHE_START, CACHE_END = 0x140000, 0x380000  # jump table and translation cache
 GUEST_KERNEL = 0xC0000000  # Linux' PAGE_OFFSET
 

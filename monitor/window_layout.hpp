@@ -21,9 +21,10 @@ inline constexpr std::uint32_t hpet = 0x136000;        // likewise
 inline constexpr std::uint32_t jump_table = 0x140000;  // 256 KB, user, read-only, kernel view only
 inline constexpr std::uint32_t cache = 0x180000;       // translation cache, as jump_table
 inline constexpr std::uint32_t cache_end = 0x380000;
-inline constexpr std::uint32_t gdt = 0x380000;            // 64 KB, the view's image, read-only
-inline constexpr std::uint32_t ldt = 0x390000;            // 64 KB, the view's image, read-only
-inline constexpr std::uint32_t mapping_slots = 0x3a0000;  // 64 pages, supervisor; behind them nothing
+inline constexpr std::uint32_t gdt = 0x380000;  // 64 KB, the view's image, read-only
+inline constexpr std::uint32_t ldt = 0x390000;  // 64 KB, the view's image, read-only
+inline constexpr std::uint32_t mapping_slots =
+    0x3a0000;  // 64 pages, supervisor; behind them nothing
 
 // Jump table, cache and native_code are read-only for the monitor too (CR0.WP = 1 always): it
 // writes them through the mapping slots. In memory the window's contents from image_start to

@@ -12,7 +12,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from croft import cli, cpio, errors, execution, guests, image, lint, machine, packages  # noqa: E402
+from croft import (cli, cpio, errors, execution, guests, image, lint, machine, packages, run,  # noqa: E402
+                   run_options)
 
 
 def cpio_entries(data):
@@ -110,18 +111,18 @@ def test_exit_statuses(status, wanted):
 
 @pytest.mark.parametrize("text, size", [("64", 64), ("256M", 256), ("2G", 2048), ("1g", 1024)])
 def test_sizes(text, size):
-    assert cli.megabytes(text) == size
+    assert run_options.megabytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "12K", "x", "-3"])
+@pytest.mark.parametrize("text", ["", "0", "12K", "x", "-3"])
 def test_bad_sizes(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        cli.megabytes(text)
+        run_options.megabytes(text)
 
 
 @pytest.mark.parametrize("guest, total", [(64, 512), (384, 512), (2048, 3072)])
 def test_machine_memory(guest, total):
-    assert cli.machine_memory(guest) == total
+    assert run.machine_memory(guest) == total
 
 
 @pytest.mark.parametrize("head, form", [

@@ -32,7 +32,7 @@ def test_what_is_no_disk(file, tmp_path):
     (tmp_path / "odd").write_bytes(bytes(513))
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "cd").write_bytes(bytes(2048))
-    for text, message in ((f"{tmp_path}/none", "no such file"), (f"{file},scsi", "no such file"),
+    for text, message in ((f"{tmp_path}/none", "no such file"), (f"{file},scsi", "neither a kind of disk nor save"),
                           (f"{tmp_path}/odd", "no multiple of 512"),
                           (f"{tmp_path}/empty", "no multiple of 512"),
                           (f"{file},cdrom", "no multiple of 2048"),

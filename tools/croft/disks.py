@@ -53,13 +53,17 @@ def parse(text):
             kind = word
     file = pathlib.Path(",".join(words))
     if not file.is_file():
-        raise CroftError(f"--disk {text}: {file}: no such file",
-                         "the form is FILE[,virtio|ata|cdrom][,save]")
+        form = "the form is FILE[,virtio|ata|cdrom][,save]"
+        name, _, word = str(file).rpartition(",")
+        if pathlib.Path(name).is_file():
+            raise CroftError(f"--disk {text}: {word!r} is neither a kind of disk nor save", form)
+        raise CroftError(f"--disk {text}: {file}: no such file", form)
     if kind == "cdrom" and save:
         raise CroftError(f"--disk {text}: a cdrom cannot be written, so there is nothing to save")
     size, unit = file.stat().st_size, 2048 if kind == "cdrom" else 512
     if size == 0 or size % unit:
-        raise CroftError(f"--disk {text}: {file} has {size} bytes, which is no multiple of {unit}")
+        raise CroftError(f"--disk {text}: {file} has {size} bytes, which is no multiple of {unit}",
+                         f"truncate -s %{unit} {file} fills it up with zeros" if size else None)
     if size > LARGEST:
         raise CroftError(f"--disk {text}: {file} is larger than 2 GB: disks are kept in memory")
     if save and not os.access(file, os.W_OK):
@@ -251,5 +255,6 @@ def save(disks, stream):
         raise CroftError(f"nothing was saved, and {names} is as it was: {error}",
                          f"what came is in {stream}") from None
     for number, disk in wanted.items():
-        progress.say(f"{disk.file}: {len(changes[number])} blocks of 4 KB saved")
+        count = len(changes[number])
+        progress.say(f"{disk.file}: {count} block{'' if count == 1 else 's'} of 4 KB saved")
     stream.unlink(missing_ok=True)

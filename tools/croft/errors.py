@@ -1,6 +1,6 @@
 """What croft says when it cannot go on, and the exit statuses it promises."""
 
-# Exit statuses of `croft run` beyond 0 and the guest's own (documented in cli.py and README.md).
+# Exit statuses of `croft run` beyond 0 and the guest's own (documented in run_options.py and README.md).
 FAILED = 1
 GUEST_RESET = 101
 GUEST_TRIPLE_FAULT = 102

@@ -5,6 +5,7 @@ and machine.py's business.
 """
 
 import dataclasses
+import difflib
 import gzip
 import hashlib
 import json
@@ -41,7 +42,7 @@ class Prepared:
 
 
 def form_of(kernel):
-    """Which protocol boots the file `kernel`."""
+    """Which protocol boots the file `kernel`; or compressed, or unknown."""
     try:
         with kernel.open("rb") as file:
             head = file.read(32768)
@@ -55,7 +56,8 @@ def form_of(kernel):
             return "multiboot"
         if magic == 0xE85250D6 and offset % 8 == 0:
             return "multiboot2"
-    return "elf" if head[:4] == b"\x7fELF" else "unknown"
+    starts = {b"\x7fELF": "elf", b"\x1f\x8b\x08": "compressed"}
+    return next((form for start, form in starts.items() if head.startswith(start)), "unknown")
 
 
 class DebianLinux:
@@ -242,10 +244,16 @@ def catalogue():
 
 def find(name):
     guests = catalogue()
-    if name not in guests:
-        raise CroftError(f"there is no guest named {name}",
-                         "known: " + " ".join(guests) + " (./croft guests tells more)")
-    return guests[name]
+    if name in guests:
+        return guests[name]
+    known = " ".join(guest.name for guest in PACKAGED)
+    if pathlib.Path(name).is_file():
+        hint = f"a kernel file of your own: ./croft run --kernel {name}"
+    elif near := difflib.get_close_matches(name, guests, 1):
+        hint = f"perhaps {near[0]}? ./croft guests lists them all"
+    else:
+        hint = f"known are {known}, and the test kernels that ./croft guests lists"
+    raise CroftError(f"there is no guest named {name}", hint)
 
 
 def from_files(kernel, command_line, initrd, modules):
@@ -257,4 +265,8 @@ def from_files(kernel, command_line, initrd, modules):
     for part in parts:
         if not part.file.is_file():
             raise CroftError(f"{part.file}: no such file")
-    return Prepared(form_of(kernel), kernel, command_line, tuple(parts))
+    form = form_of(kernel)
+    if form == "compressed":
+        raise CroftError(f"{kernel} is compressed by gzip", f"unpack it first: gunzip --keep {kernel}, "
+                         "or gunzip --stdout if its name does not end in .gz")
+    return Prepared(form, kernel, command_line, tuple(parts))

@@ -67,7 +67,7 @@ Problem set_withdraw(Options& options, std::string_view value) {
 }
 
 Problem set_check(Options& options, std::string_view value) {
-  if (value != "frames") return "has no such value";
+  if (value != "frames") return "must be frames";
   options.check_frames = true;
   return nullptr;
 }
@@ -84,10 +84,11 @@ Problem set_save(Options& options, std::string_view value) {
   return port ? nullptr : "must be a port, 1 to 0xffff";
 }
 
+// `problem` names the two.
 template <class Choice>
-Problem choose(std::string_view value, std::string_view first, Choice first_value,
+Problem choose(std::string_view value, Problem problem, std::string_view first, Choice first_value,
                std::string_view second, Choice second_value, Choice& out) {
-  if (value != first && value != second) return "has no such value";
+  if (value != first && value != second) return problem;
   out = value == first ? first_value : second_value;
   return nullptr;
 }
@@ -105,7 +106,7 @@ Problem set_timer(Options& options, std::string_view value) {
     options.timer = known.kind;
     return nullptr;
   }
-  return "has no such value";
+  return "must be auto, pit, apic or hpet";
 }
 
 struct Row {
@@ -117,44 +118,51 @@ constexpr Row rows[] = {
     {"mem", set_memory},
     {"keyboard",
      [](Options& o, std::string_view v) {
-       return choose(v, "host", KeyboardSource::host, "serial", KeyboardSource::serial, o.keyboard);
+       return choose(v, "must be host or serial", "host", KeyboardSource::host, "serial",
+                     KeyboardSource::serial, o.keyboard);
      }},
     {"machine",
      [](Options& o, std::string_view v) {
-       return choose(v, "isa", MachineKind::isa, "pc", MachineKind::pc, o.machine);
+       return choose(v, "must be isa or pc", "isa", MachineKind::isa, "pc", MachineKind::pc,
+                     o.machine);
      }},
     {"window", set_window},
     {"engine",
      [](Options& o, std::string_view v) {
-       return choose(v, "translate", Engine::translate, "interpret", Engine::interpret, o.engine);
+       return choose(v, "must be translate or interpret", "translate", Engine::translate,
+                     "interpret", Engine::interpret, o.engine);
      }},
     {"user",
      [](Options& o, std::string_view v) {
-       return choose(v, "direct", UserMode::direct, "translate", UserMode::translate, o.user);
+       return choose(v, "must be direct or translate", "direct", UserMode::direct, "translate",
+                     UserMode::translate, o.user);
      }},
     {"guard",
      [](Options& o, std::string_view v) {
-       return choose(v, "fast", Guard::fast, "exact", Guard::exact, o.guard);
+       return choose(v, "must be fast or exact", "fast", Guard::fast, "exact", Guard::exact,
+                     o.guard);
      }},
     {"memory",
      [](Options& o, std::string_view v) {
-       return choose(v, "eager", MemoryPolicy::eager, "lazy", MemoryPolicy::lazy, o.memory);
+       return choose(v, "must be eager or lazy", "eager", MemoryPolicy::eager, "lazy",
+                     MemoryPolicy::lazy, o.memory);
      }},
     {"withdraw", set_withdraw},
     {"absent",
      [](Options& o, std::string_view v) {
-       return choose(v, "float", Absent::floating, "fault", Absent::fault, o.absent);
+       return choose(v, "must be float or fault", "float", Absent::floating, "fault", Absent::fault,
+                     o.absent);
      }},
     {"selftest",
      [](Options& o, std::string_view v) {
-       return choose(v, "panic", SelfTestKind::panic, "overflow", SelfTestKind::overflow,
-                     o.selftest);
+       return choose(v, "must be panic or overflow", "panic", SelfTestKind::panic, "overflow",
+                     SelfTestKind::overflow, o.selftest);
      }},
     {"timer", set_timer},
     {"slow", set_slow},
     {"framebuffer",
      [](Options& o, std::string_view v) {
-       return choose(v, "auto", true, "off", false, o.give_framebuffer);
+       return choose(v, "must be auto or off", "auto", true, "off", false, o.give_framebuffer);
      }},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
     {"save", set_save},

@@ -55,8 +55,8 @@ void give_disks_back(Console& out, const Options& options, DiskStore& disks) {
   if (options.save_port == 0) return;
   PortSink sink(options.save_port);
   const SavedDisks saved = save_disks(disks, sink);
-  print(out, "undercroft: {} disks saved, {} blocks of 4 KB had changed\n", saved.disks,
-        saved.blocks);
+  print(out, "undercroft: {} disk{} saved, {} block{} of 4 KB had changed\n", saved.disks,
+        plural(saved.disks), saved.blocks, plural(saved.blocks));
 }
 
 }  // namespace undercroft::boot

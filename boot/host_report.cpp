@@ -23,12 +23,28 @@ std::string_view name_of(x86::AlarmSource source) {
 
 std::string_view word(bool there) { return there ? "yes" : "no"; }
 
+// The name that the processor gives itself, where it has one (CPUID leaves 0x80000002 to
+// 0x80000004): 48 characters, perhaps with blanks before them and zeros behind.
+void print_brand(x86::Machine& machine) {
+  constexpr std::uint32_t first = 0x80000002, last = 0x80000004;
+  if (machine.cpuid(0x80000000, 0).eax < last) return;
+  CpuidLeaf words[3];
+  for (std::uint32_t leaf = first; leaf <= last; ++leaf) {
+    words[leaf - first] = machine.cpuid(leaf, 0);
+  }
+  std::string_view name(reinterpret_cast<const char*>(words), sizeof words);
+  name = name.substr(0, name.find('\0'));
+  while (name.starts_with(' ')) name.remove_prefix(1);
+  if (!name.empty()) print(machine, " ({})", name);
+}
+
 void print_processor(x86::Machine& machine, const HostAcpi& acpi) {
   const CpuidLeaf vendor = machine.cpuid(0, 0);
   const std::uint32_t words[3] = {vendor.ebx, vendor.edx, vendor.ecx};
-  print(machine, "host: processor {} {x8}, {} MHz",
-        std::string_view(reinterpret_cast<const char*>(words), 12), machine.cpuid(1, 0).eax,
-        machine.timer().frequency() / 1000000);
+  print(machine, "host: processor {} {x}",
+        std::string_view(reinterpret_cast<const char*>(words), 12), machine.cpuid(1, 0).eax);
+  print_brand(machine);
+  print(machine, ", {} MHz", machine.timer().frequency() / 1000000);
   if (acpi.processors > 1) print(machine, "; {} more stay parked", acpi.processors - 1);
   print(machine, "\n");
 }
@@ -55,13 +71,27 @@ void print_devices(x86::Machine& machine, const HostAcpi& acpi) {
 }
 
 void print_screen(x86::Machine& machine, const Framebuffer& framebuffer) {
-  print(machine, "host: serial line {}, keyboard controller {}, screen ",
-        word(machine.serial().present()), word(x86::Keyboard::controller_present()));
+  const bool has_serial_line = machine.serial().present();
+  print(machine, "host: serial line {}, keyboard controller {}, screen ", word(has_serial_line),
+        word(x86::Keyboard::controller_present()));
   if (framebuffer.present()) {
-    print(machine, "{} by {} by {} bits at {x8}\n", framebuffer.width, framebuffer.height,
+    print(machine, "{}x{}x{} at {x8}\n", framebuffer.width, framebuffer.height,
           unsigned{framebuffer.bits_per_pixel}, framebuffer.address);
   } else {
     print(machine, "VGA text\n");
+  }
+  if (!has_serial_line) {
+    print(machine,
+          "host: what the guest writes to its serial line is lost (for Linux here: "
+          "console=tty0)\n");
+  }
+}
+
+void print_modules(Console& out, const BootInformation& information) {
+  for (unsigned i = 0; i < information.module_count; ++i) {
+    const BootModule& module = information.modules[i];
+    print(out, "module {} at {}, {} KB: {}\n", i, module.start,
+          (module.end - module.start + 1023) / 1024, information.text(module.command_line));
   }
 }
 
@@ -73,11 +103,7 @@ void print_host(x86::Machine& machine, const BootInformation& information, const
   print_memory(machine, information, everything);
   print_devices(machine, acpi);
   print_screen(machine, information.framebuffer);
-  for (unsigned i = 0; i < information.module_count; ++i) {
-    const BootModule& module = information.modules[i];
-    print(machine, "module {} to {}: {}\n", module.start, module.end,
-          information.text(module.command_line));
-  }
+  print_modules(machine, information);
 }
 
 }  // namespace undercroft::boot

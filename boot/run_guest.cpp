@@ -190,6 +190,7 @@ std::span<const std::byte> read_only_image() {
       print(out, "undercroft: the guest has asked for a reset\n");
       x86::exit_machine(x86::ExitCode::reset);
     case RunEnd::Kind::exit:
+      print(out, "undercroft: the guest has ended the run by {x} to port 0xf4\n", end.value);
       x86::exit_machine(static_cast<std::uint8_t>(end.value));
     case RunEnd::Kind::triple_fault:
       print_autopsy(out, monitor, end);
@@ -241,8 +242,9 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   if (firmware->has_acpi) handed_on.acpi_root = firmware->acpi_root;
   handed_on.framebuffer = framebuffer_for_guest(information, options, ram_bytes);
   const EntryState start = load(machine, vm, slots, information, own.value(), ram_bytes, handed_on);
-  print(machine, "guest: one processor, {} MB, machine {}, {} disks\n", ram_bytes / megabyte,
-        options.machine == MachineKind::pc ? "pc" : "isa", disks.disk_count());
+  print(machine, "guest: one processor, {} MB, machine {}, {} disk{}\n", ram_bytes / megabyte,
+        options.machine == MachineKind::pc ? "pc" : "isa", disks.disk_count(),
+        plural(disks.disk_count()));
   if (start.has_framebuffer && !vm.show_framebuffer(handed_on.framebuffer)) {
     refuse(machine, "mem", "not enough machine memory");
   }

@@ -1,6 +1,7 @@
 #include "machine_exit.hpp"
 
 #include "instructions.hpp"
+#include "machine.hpp"
 #include "serial.hpp"
 
 namespace undercroft::x86 {
@@ -20,6 +21,10 @@ void exit_machine(std::uint8_t value) {
   write_text(0xe9, "\nundercroft ends: ");
   write_text(0xe9, number);
   write_text(0x8900, "Shutdown");
+  // No emulator: somebody sits before it. In a panic nothing more is risked.
+  if (value != static_cast<std::uint8_t>(ExitCode::panic)) {
+    machine().write("undercroft: the end; the machine can be switched off\n");
+  }
   halt_for_ever();
 }
 

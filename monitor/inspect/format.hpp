@@ -56,6 +56,9 @@ class FormatArgument {
   std::string_view text_;
 };
 
+// What an English word of `count` things ends with: "{} disk{}".
+constexpr std::string_view plural(std::uint64_t count) { return count == 1 ? "" : "s"; }
+
 void print_arguments(Console&, std::string_view format, std::span<const FormatArgument>);
 
 template <class... Arguments>

@@ -33,6 +33,7 @@ TEST(Format, Hexadecimal) {
 TEST(Format, TextAndBraces) {
   EXPECT_EQ(formatted("{}-{} {{}", "a", std::string_view("bc")), "a-bc {}");
   EXPECT_EQ(formatted("{} {}", true, false), "yes no");
+  EXPECT_EQ(formatted("{} disk{}, {} disk{}", 1u, plural(1), 0u, plural(0)), "1 disk, 0 disks");
 }
 
 TEST(Format, MissingArgumentShows) {

@@ -229,7 +229,7 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
     refuse(machine, "mem", "not enough machine memory");
   }
   x86::VgaDisplay display(machine.screen(), slots);
-  FramebufferDisplay framebuffer_display(machine.framebuffer_screen());
+  FramebufferDisplay framebuffer_display(machine.framebuffer_screen(), vm.video);
   if (machine.shows_text_mode()) {
     display.copy_font(vm.video);
   } else {

@@ -52,6 +52,12 @@ void GuestScreen::finish() {
 
 // Whether anything was to be shown.
 bool GuestScreen::refresh() {
+  const bool shown = put_changes();
+  if (shown) display_->finish_refresh();
+  return shown;
+}
+
+bool GuestScreen::put_changes() {
   const VgaRegisters& registers = pc_.vga().registers();
   if (registers.shows_graphics() != graphics_shown_) {
     graphics_shown_ = registers.shows_graphics();

@@ -37,6 +37,7 @@ class GuestScreen {
 
   void note(const Vga::Changes&, std::uint64_t now);
   bool refresh();
+  bool put_changes();
   void take_screen();
   void show_registers();
   bool draw_text();

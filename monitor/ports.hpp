@@ -51,6 +51,8 @@ class GuestDisplay {
   virtual void put_cells(unsigned first, std::span<const std::uint16_t>) = 0;
   // A page of the video memory as VideoMemory has it: of fonts, or in a graphics mode of any plane.
   virtual void put_page(std::uint32_t offset, std::span<const std::byte, page_size>) = 0;
+  // What was put is seen by now at the latest.
+  virtual void finish_refresh() {}
 
  protected:
   ~GuestDisplay() = default;

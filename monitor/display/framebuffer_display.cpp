@@ -7,27 +7,15 @@ constexpr unsigned font_plane = 2;
 constexpr unsigned glyph_bytes = 32;  // from one shape to the next, of which 16 are the font's
 constexpr std::uint32_t plane_pair_bytes = VideoMemory::bytes / 2;
 
-// Attribute controller: mode control and colour select.
-constexpr unsigned mode_control = 0x10, colour_select = 0x14;
-constexpr std::uint8_t blinks = 0x08, selects_bits_4_and_5 = 0x80;
-
-constexpr std::uint8_t from_six_bits(std::uint8_t value) {
-  return static_cast<std::uint8_t>((value & 0x3f) * 255 / 63);
-}
+// Attribute controller: mode control.
+constexpr unsigned mode_control = 0x10;
+constexpr std::uint8_t blinks = 0x08;
 
 }  // namespace
 
 TextPalette text_palette(const VgaRegisters& registers) {
   TextPalette palette;
-  const std::uint8_t select = registers.attribute[colour_select];
-  for (unsigned i = 0; i < palette.size(); ++i) {
-    unsigned index = (registers.attribute[i] & 0x3fu) | (select & 0x0cu) << 4;
-    if (registers.attribute[mode_control] & selects_bits_4_and_5) {
-      index = (index & 0xcfu) | (select & 3u) << 4;
-    }
-    const std::uint8_t* colour = &registers.palette[(index & registers.palette_mask) * 3];
-    palette[i] = {from_six_bits(colour[0]), from_six_bits(colour[1]), from_six_bits(colour[2])};
-  }
+  for (unsigned i = 0; i < palette.size(); ++i) palette[i] = attribute_colour(registers, i);
   return palette;
 }
 
@@ -57,7 +45,8 @@ void FramebufferDisplay::set_registers(const VgaRegisters& registers) {
   const FramebufferText::Shape shape{registers.columns(), registers.rows(),
                                      registers.cell_height()};
   if (registers.shows_graphics()) {
-    if (!shows_graphics_) shown.clear();
+    const bool resized = graphics_.set_registers(registers, shown.target());
+    if (resized || !shows_graphics_) shown.clear();
     shows_graphics_ = true;
     return;
   }
@@ -75,13 +64,18 @@ void FramebufferDisplay::put_cells(unsigned first, std::span<const std::uint16_t
 // Of a page's bytes, every other one is plane 2's, and its first 8 KB hold the shapes.
 void FramebufferDisplay::put_page(std::uint32_t offset,
                                   std::span<const std::byte, page_size> bytes) {
+  if (shows_graphics_) return graphics_.note_page(offset);
   const std::uint32_t first = offset % plane_pair_bytes / 2;
-  if (shows_graphics_ || offset < plane_pair_bytes || first >= 256 * glyph_bytes) return;
+  if (offset < plane_pair_bytes || first >= 256 * glyph_bytes) return;
   for (std::uint32_t i = 0; i < page_size / 2; ++i) {
     text().set_glyph_line(static_cast<std::uint8_t>((first + i) / glyph_bytes),
                           (first + i) % glyph_bytes, std::to_integer<std::uint8_t>(bytes[i * 2]));
   }
   text().redraw();
+}
+
+void FramebufferDisplay::finish_refresh() {
+  if (shows_graphics_) graphics_.draw(text().memory(), memory_);
 }
 
 }  // namespace undercroft

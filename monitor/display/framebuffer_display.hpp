@@ -1,9 +1,10 @@
-// What a guest's VGA shows in text modes, drawn on the host's linear framebuffer. Of graphics modes
-// nothing is drawn.
+// What a guest's VGA shows, drawn on the host's linear framebuffer: text by framebuffer_text.hpp,
+// graphics modes by framebuffer_graphics.hpp.
 #pragma once
 
 #include "../devices/device_ports.hpp"
 #include "../ports.hpp"
+#include "framebuffer_graphics.hpp"
 #include "framebuffer_text.hpp"
 
 namespace undercroft {
@@ -19,7 +20,7 @@ class FramebufferDisplay final : public GuestDisplay {
     ~Screen() = default;
   };
 
-  explicit FramebufferDisplay(Screen& screen) : screen_(screen) {}
+  FramebufferDisplay(Screen& screen, VideoMemory& memory) : screen_(screen), memory_(memory) {}
 
   // The guest finds the built-in font in plane 2, where firmware would have left one.
   static void copy_font(VideoMemory&);
@@ -27,11 +28,14 @@ class FramebufferDisplay final : public GuestDisplay {
   void set_registers(const VgaRegisters&) override;
   void put_cells(unsigned first, std::span<const std::uint16_t>) override;
   void put_page(std::uint32_t offset, std::span<const std::byte, page_size>) override;
+  void finish_refresh() override;
 
  private:
   FramebufferText& text();
 
   Screen& screen_;
+  VideoMemory& memory_;
+  FramebufferGraphics graphics_;
   FramebufferText* text_ = nullptr;
   bool shows_graphics_ = false;
 };

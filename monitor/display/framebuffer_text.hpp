@@ -65,6 +65,9 @@ class FramebufferText {
   // Until a framebuffer is given, nothing is drawn.
   void set_target(const Framebuffer& framebuffer, PixelMemory& memory);
   bool has_target() const { return memory_ != nullptr; }
+  // For others that draw there; only with a target.
+  const Framebuffer& target() const { return target_; }
+  PixelMemory& memory() { return *memory_; }
 
   // Blanks the whole framebuffer, and draws the cells in their new places. What is beyond the
   // largest shape is left out.

@@ -1,10 +1,13 @@
-"""The host's linear framebuffer, handed on to a guest that asks for it."""
+"""The host's linear framebuffer: handed on to a guest that asks for it, and with the picture of the
+guest's VGA for one that does not."""
 
 import pytest
 
 from loader_images import header1
 from test_autopsy import BASE, ENTRY
 from test_firmware import qemu_screen, show
+from test_guests import FOLDER
+from test_screen import mode_screen
 
 WIDTH, HEIGHT = 1024, 768
 LINEAR, TEXT = 1, 2  # framebuffer_type
@@ -67,3 +70,26 @@ def test_linux_draws_its_console_on_it(croft):
                            "--append", "console=tty0 console=ttyS0", timeout=600)
     assert result.returncode == 0, result.stderr
     assert "colour frame buffer device 128x48" in result.stdout
+
+
+def middle(image, width, height):
+    """The dots in the middle of a PPM, as many as the size says, row by row."""
+    _, size, _, pixels = image.split(b"\n", 3)
+    whole, lines = (int(word) for word in size.split())
+    left, top = (whole - width) // 2, (lines - height) // 2
+    rows = (pixels[(y * whole + left) * 3:][:width * 3] for y in range(top, top + height))
+    return b"".join(rows), pixels
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("mode", ["planes", "bytes"])
+def test_graphics_modes_are_the_bare_machines_dot_for_dot(croft, tmp_path, mode):
+    size, expected = mode_screen(tmp_path, mode, bare=True)
+    width, height = (int(word) for word in size.split())
+    line = show(croft, "--kernel", str(FOLDER / "vga_modes.elf"), "--command-line", mode,
+                "--framebuffer", f"{WIDTH}x{HEIGHT}x32")
+    shown, pixels = middle(qemu_screen(line, tmp_path, b"halted for ever"), width, height)
+    # Six bits of a colour become eight in two ways.
+    assert len(shown) == len(expected)
+    assert max(abs(a - b) for a, b in zip(shown, expected)) <= 3
+    assert sum(map(bool, pixels)) == sum(map(bool, shown)), "something is drawn around it"

@@ -5,27 +5,10 @@
 #include <memory>
 #include <vector>
 
-namespace undercroft {
+#include "tests/unit/display/video.hpp"
+
+namespace undercroft::test {
 namespace {
-
-class Pixels final : public PixelMemory {
- public:
-  std::byte* at(std::uint32_t offset, unsigned count) override {
-    EXPECT_LE(offset + count, bytes.size());
-    return bytes.data() + offset;
-  }
-  std::vector<std::byte> bytes = std::vector<std::byte>(640 * 400 * 4);
-  std::uint32_t pixel(unsigned x, unsigned y) const {
-    return *reinterpret_cast<const std::uint32_t*>(&bytes[(y * 640 + x) * 4]);
-  }
-};
-
-class Video final : public VideoMemory {
- public:
-  std::uint8_t read(std::uint32_t offset) override { return bytes[offset]; }
-  void write(std::uint32_t offset, std::uint8_t value) override { bytes[offset] = value; }
-  std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(VideoMemory::bytes);
-};
 
 class FramebufferDisplayTest : public testing::Test, public FramebufferDisplay::Screen {
  protected:
@@ -40,10 +23,11 @@ class FramebufferDisplayTest : public testing::Test, public FramebufferDisplay::
     return std::vector<std::uint16_t>(2000, cell);
   }
 
-  Pixels pixels;
+  Video video;
+  Pixels pixels{640, 400};
   std::unique_ptr<FramebufferText> text;
   int given = 0;
-  FramebufferDisplay display{*this};
+  FramebufferDisplay display{*this, video};
   VgaRegisters registers{};
 };
 
@@ -111,7 +95,6 @@ TEST_F(FramebufferDisplayTest, OtherShapesKeepTheCells) {
 }
 
 TEST_F(FramebufferDisplayTest, GuestsFont) {
-  Video video;
   FramebufferDisplay::copy_font(video);
   for (unsigned line = 0; line < 16; ++line) {
     EXPECT_EQ(video.read(video_memory_offset(2, 'A' * 32 + line)), built_in_font['A' * 16 + line]);
@@ -129,20 +112,93 @@ TEST_F(FramebufferDisplayTest, GuestsFont) {
   EXPECT_EQ(pixels.pixel(0, 1), 0u);
 }
 
-TEST_F(FramebufferDisplayTest, GraphicsAreNotDrawnAndTextComesBack) {
+// What was drawn last stays until a page is told of.
+TEST_F(FramebufferDisplayTest, GraphicsAreDrawnAndTextComesBack) {
   display.set_registers(registers);
   display.put_cells(0, screen(block));
-  VgaRegisters graphics = registers;
-  graphics.graphics[6] |= 1;
+  VgaRegisters graphics = mode_13();
+  graphics.palette[9 * 3] = 63;
+  video.write(video_memory_offset(1, 80), 9);  // column 1 of row 1
   display.set_registers(graphics);
+  display.finish_refresh();
   EXPECT_EQ(pixels.pixel(0, 0), 0u);
-  display.put_cells(0, screen(0x0720));
-  display.put_page(0x20000, std::span<const std::byte, page_size>(pixels.bytes.data(), page_size));
-  EXPECT_EQ(pixels.pixel(0, 0), 0u);
+  for (const auto& [x, y] : {std::pair{2, 2}, {3, 2}, {2, 3}, {3, 3}}) {
+    EXPECT_EQ(pixels.pixel(x, y), 0xff00ffu) << x << ' ' << y;
+  }
+  for (const auto& [x, y] : {std::pair{1, 2}, {4, 2}, {2, 1}, {2, 4}}) {
+    EXPECT_EQ(pixels.pixel(x, y), 0u) << x << ' ' << y;
+  }
+  display.put_cells(0, screen(block));
+  video.write(video_memory_offset(0, 0), 9);
+  display.finish_refresh();
+  EXPECT_EQ(pixels.pixel(0, 0), 0u) << "nobody has told of it";
+  const auto page = std::as_bytes(std::span(video.bytes)).first<page_size>();
+  display.put_page(0, page);
+  display.finish_refresh();
+  EXPECT_EQ(pixels.pixel(0, 0), 0xff00ffu);
   display.set_registers(registers);
   display.put_cells(0, screen(block));
   EXPECT_EQ(pixels.pixel(0, 0), 0xaaaaaau);
 }
 
+TEST_F(FramebufferDisplayTest, EveryPageBringsItsLines) {
+  VgaRegisters graphics = mode_12();
+  graphics.crtc[0x12] = 0x8f, graphics.crtc[0x07] = 0x1f;  // 400 lines
+  display.set_registers(graphics);
+  display.finish_refresh();
+  for (unsigned plane = 0; plane < 4; ++plane) {
+    for (unsigned line = 0; line < 400; line += 57) {
+      const std::uint32_t offset = video_memory_offset(plane, line * 80 + 79);
+      video.write(offset, 1);
+      display.put_page(offset & ~(page_size - 1),
+                       std::as_bytes(std::span(video.bytes)).first<page_size>());
+      display.finish_refresh();
+      EXPECT_NE(pixels.pixel(639, line), 0u) << plane << ' ' << line;
+      video.write(offset, 0);
+      display.set_registers(graphics);
+      display.finish_refresh();
+      EXPECT_EQ(pixels.pixel(639, line), 0u);
+    }
+  }
+}
+
+TEST_F(FramebufferDisplayTest, PanningBeginsWithinAnAddress) {
+  VgaRegisters graphics = mode_12();
+  graphics.crtc[0x12] = 0x8f, graphics.crtc[0x07] = 0x1f;
+  graphics.attribute[0x13] = 3;
+  for (unsigned plane = 0; plane < 4; ++plane) {
+    video.write(video_memory_offset(plane, 0), 0x10);   // pixel 3
+    video.write(video_memory_offset(plane, 80), 0x20);  // of the next line pixel 642 and 2
+  }
+  display.set_registers(graphics);
+  display.finish_refresh();
+  EXPECT_EQ(pixels.pixel(0, 0), 0xffffffu);
+  EXPECT_EQ(pixels.pixel(1, 0), 0u);
+  EXPECT_EQ(pixels.pixel(639, 0), 0xffffffu);
+  EXPECT_EQ(pixels.pixel(0, 1), 0u);
+}
+
+// 640 by 480 in 1300 by 970: twice as large, in the middle; and cut off in 600 by 300.
+TEST(FramebufferGraphics, LargerAndCutOff) {
+  VgaRegisters mode = mode_12();
+  Video video;
+  for (unsigned plane = 0; plane < 4; ++plane) video.write(video_memory_offset(plane, 0), 0x80);
+  FramebufferGraphics graphics;
+  Pixels large{1300, 970};
+  graphics.set_registers(mode, {0, 5200, 1300, 970, 32, {16, 8}, {8, 8}, {0, 8}});
+  graphics.draw(large, video);
+  for (const auto& [x, y] : {std::pair{10, 5}, {11, 5}, {10, 6}, {11, 6}}) {
+    EXPECT_EQ(large.pixel(x, y), 0xffffffu);
+  }
+  for (const auto& [x, y] : {std::pair{9, 5}, {12, 5}, {10, 4}, {10, 7}}) {
+    EXPECT_EQ(large.pixel(x, y), 0u);
+  }
+  Pixels small{600, 300};
+  EXPECT_FALSE(graphics.set_registers(mode, {0, 2400, 600, 300, 32, {16, 8}, {8, 8}, {0, 8}}));
+  graphics.draw(small, video);
+  EXPECT_EQ(small.pixel(0, 0), 0xffffffu);
+  EXPECT_TRUE(graphics.set_registers(mode_13(), {0, 2400, 600, 300, 32, {16, 8}, {8, 8}, {0, 8}}));
+}
+
 }  // namespace
-}  // namespace undercroft
+}  // namespace undercroft::test

@@ -96,9 +96,10 @@ class InterruptController {
   // The acknowledge cycle of the processor: the vector to deliver.
   std::uint8_t acknowledge();
 
-  // Whether the request of a line still waits (IRR), masked or not.
-  bool requested(unsigned line) const {
-    return line < 8 ? master_.requested(line) : slave_.requested(line - 8);
+  // Whether a request of a line waits (IRR), masked or not, or is in service.
+  bool busy(unsigned line) const {
+    const InterruptChip& chip = line < 8 ? master_ : slave_;
+    return chip.requested(line & 7) || chip.in_service(line & 7);
   }
 
   bool masked(unsigned line) const {

@@ -155,10 +155,6 @@ std::uint8_t LocalApic::acknowledge() {
   const std::uint8_t vector = ready_;
   requests_.clear(vector);
   service_.set(vector);
-  if (late_expiries_ != 0 && vector == (lvt(Lvt::timer) & apic_bit::vector)) {
-    --late_expiries_;
-    requests_.set(vector);
-  }
   update_ready();
   return vector;
 }
@@ -227,13 +223,18 @@ void LocalApic::send() {
 
 void LocalApic::advance(std::uint64_t now) {
   const std::uint32_t expiries = timer_.take_expiries(now);
-  if (expiries == 0 || masked(Lvt::timer)) return;
-  late_expiries_ = std::min(late_expiries_ + expiries - 1, most_late_expiries);
-  raise(Lvt::timer);
+  if (masked(Lvt::timer)) return;
+  if (expiries != 0) {
+    raise(Lvt::timer);
+    late_ticks_.came(expiries, now, timer_.next_expiry());
+  } else if (late_ticks_.take(now, !busy(lvt(Lvt::timer) & apic_bit::vector))) {
+    raise(Lvt::timer);
+  }
 }
 
 std::uint64_t LocalApic::next_deadline() const {
-  return masked(Lvt::timer) ? no_deadline : timer_.next_expiry();
+  if (masked(Lvt::timer)) return no_deadline;
+  return std::min(timer_.next_expiry(), late_ticks_.next_deadline());
 }
 
 }  // namespace undercroft

@@ -10,6 +10,7 @@
 #include "../address.hpp"
 #include "apic_message.hpp"
 #include "apic_timer.hpp"
+#include "late_ticks.hpp"
 #include "vector_set.hpp"
 
 namespace undercroft {
@@ -48,7 +49,8 @@ class LocalApic {
   bool interrupt_pending() const { return ready_ != 0; }
   // Its vector, now in service; the spurious vector if there is none any more.
   std::uint8_t acknowledge();
-  bool requested(std::uint8_t vector) const { return requests_.has(vector); }
+  // Requested or in service.
+  bool busy(std::uint8_t vector) const { return requests_.has(vector) || service_.has(vector); }
   // Whether the 8259's request goes to the processor as it is (virtual wire mode, or no APIC).
   bool takes_external() const;
   // Whether such a message from the I/O APIC would be taken.
@@ -61,9 +63,8 @@ class LocalApic {
   // The processor has been told to start anew.
   bool init_requested() const { return init_; }
 
-  // The timer. Expiries that are found together came while the guest was not run: it gets them one
-  // after another, up to most_late_expiries.
-  static constexpr std::uint32_t most_late_expiries = 256;
+  // The timer. Expiries that are found together came while the guest was not run: it gets them
+  // later (late_ticks.hpp). One that finds the last still requested is lost (10.8.4).
   void advance(std::uint64_t now);
   std::uint64_t next_deadline() const;
 
@@ -104,12 +105,12 @@ class LocalApic {
   std::uint32_t error_status_ = 0;  // what it shows
   std::uint32_t command_low_ = 0;
   std::uint32_t command_high_ = 0;
-  std::uint32_t late_expiries_ = 0;  // of the timer, to be given after the one that waits
   std::array<std::uint32_t, lvt_entries> lvt_;
   VectorSet requests_{};  // IRR
   VectorSet service_{};   // ISR
   VectorSet level_{};     // TMR
   ApicTimer timer_{};
+  LateTicks late_ticks_{};
 };
 
 }  // namespace undercroft

@@ -124,7 +124,7 @@ void LocalApic::write(unsigned offset, std::uint32_t value, std::uint64_t now) {
       return;
     case initial_count:
       advance(now);
-      late_expiries_ = 0;
+      late_ticks_.forget();
       return timer_.set_count(value, now);
     case divide:
       return timer_.set_divide(value, now);
@@ -143,7 +143,7 @@ void LocalApic::write_spurious(std::uint32_t value) {
   spurious_ = value & spurious_writable;
   if (software_enabled()) return;
   for (std::uint32_t& entry : lvt_) entry |= apic_bit::masked;
-  late_expiries_ = 0;
+  late_ticks_.forget();
 }
 
 // Expiries that came while the timer was masked are lost.
@@ -155,7 +155,7 @@ void LocalApic::write_lvt(unsigned entry, std::uint32_t value, std::uint64_t now
   const std::uint32_t kept = lvt_[entry] & apic_bit::remote_irr;
   lvt_[entry] = (value & lvt_writable[entry]) | kept;
   if (!software_enabled()) lvt_[entry] |= apic_bit::masked;
-  if (masked(Lvt::timer)) late_expiries_ = 0;
+  if (masked(Lvt::timer)) late_ticks_.forget();
   if (entry == static_cast<unsigned>(Lvt::lint0)) {
     if ((value & apic_bit::level) == 0) lvt_[entry] &= ~apic_bit::remote_irr;
     raise_level_pin(0);

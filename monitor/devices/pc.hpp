@@ -16,6 +16,7 @@
 #include "interrupt_controller.hpp"
 #include "io_apic.hpp"
 #include "keyboard_controller.hpp"
+#include "late_ticks.hpp"
 #include "local_apic.hpp"
 #include "machine_kind.hpp"
 #include "memory_range.hpp"
@@ -59,9 +60,9 @@ struct PcState {
   PciBus pci{};
   IdeController ide{};
   VirtioFunctions virtio{};
-  std::uint16_t pci_lines = 0;     // the PCI functions' interrupt lines as they were shown last
-  std::uint32_t missed_ticks = 0;  // to be given to the guest after the one that waits
-  bool fpu_error = false;          // drives IRQ 13
+  std::uint16_t pci_lines = 0;  // the PCI functions' interrupt lines as they were shown last
+  LateTicks late_ticks{};       // of what drives IRQ 0
+  bool fpu_error = false;       // drives IRQ 13
 };
 
 class Pc final : private PortTarget {
@@ -119,9 +120,8 @@ class Pc final : private PortTarget {
   // Time, in the Clock's nanoseconds: the next moment at which a device does something by itself
   // (no_deadline if none), and doing all that is due by `now`. Port accesses advance by themselves.
   // Call advance at each deadline while the guest runs. Timer ticks that are found together were
-  // due while the guest was not run: it gets them one after another, up to max_missed_ticks. A tick
-  // that comes alone and finds the last one still waiting is lost, as on a PC.
-  static constexpr std::uint32_t max_missed_ticks = 256;
+  // due while the guest was not run: it gets them later (late_ticks.hpp). A tick that comes alone
+  // and finds the last one still waiting is lost, as on a PC.
   std::uint64_t next_deadline() const;
   void advance(std::uint64_t now);
 
@@ -177,13 +177,14 @@ class Pc final : private PortTarget {
   void write_local_apic(unsigned offset, std::uint32_t value);
   void set_irq(unsigned line, bool high);
   void give_ticks(std::uint32_t ticks);
+  void give_late_tick();
   void pulse_timer();
   void update_hpet();
   void give_hpet_edges(unsigned timer, std::uint32_t edges);
   std::uint8_t hpet_pin(unsigned timer) const;
   std::uint32_t read_hpet(unsigned offset, unsigned size);
   void write_hpet(unsigned offset, std::uint32_t value);
-  bool timer_waits() const;
+  bool takes_a_tick() const;
   void update_external();
   bool external_is_heard() const;
   void write_timer(unsigned offset, std::uint8_t value);

@@ -17,7 +17,7 @@ void Pc::write_timer(unsigned offset, std::uint8_t value) {
   const bool latches_only = offset == 3 && (value >= 0xc0 || (value & 0x30) == 0);
   const bool channel_0 = offset == 0 || (offset == 3 && value < 0x40);
   if (latches_only || !channel_0) return;
-  state_.missed_ticks = 0;
+  state_.late_ticks.forget();
   if (!state_.timer.interrupt_line(now_)) set_irq(irq_timer, false);
   timer_ticked();
   update_deadlines();
@@ -31,8 +31,15 @@ void Pc::timer_ticked() {
 void Pc::give_ticks(std::uint32_t ticks) {
   pulse_timer();
   if (state_.interrupts.masked(irq_timer) && state_.io_apic.masked(timer_pin)) return;
-  const std::uint32_t room = max_missed_ticks - state_.missed_ticks;
-  state_.missed_ticks += std::min(ticks - 1, room);
+  if (ticks == 1 && !state_.late_ticks.any()) return;
+  const std::uint64_t next = state_.hpet.replaces_legacy() ? state_.hpet.next_deadline()
+                                                           : state_.timer.next_deadline(now_);
+  state_.late_ticks.came(ticks, now_, next);
+}
+
+void Pc::give_late_tick() {
+  if (now_ < state_.late_ticks.next_deadline()) return;
+  if (state_.late_ticks.take(now_, takes_a_tick())) pulse_timer();
 }
 
 void Pc::pulse_timer() {
@@ -67,13 +74,13 @@ void Pc::update_hpet() {
   }
 }
 
-// A tick that the guest will take, by either way.
-bool Pc::timer_waits() const {
-  const bool at_8259 =
-      state_.interrupts.requested(irq_timer) && !state_.interrupts.masked(irq_timer);
-  const bool at_apic = !state_.io_apic.masked(timer_pin) &&
-                       state_.local_apic.requested(state_.io_apic.vector(timer_pin));
-  return at_8259 || at_apic;
+// Whether the timer's interrupt has a way to the guest, and none waits or is in service there.
+bool Pc::takes_a_tick() const {
+  const bool by_8259 = !state_.interrupts.masked(irq_timer);
+  const bool by_apic = !state_.io_apic.masked(timer_pin);
+  if (by_8259 && state_.interrupts.busy(irq_timer)) return false;
+  if (by_apic && state_.local_apic.busy(state_.io_apic.vector(timer_pin))) return false;
+  return by_8259 || by_apic;
 }
 
 // Drives an ISA line, 0 to 15 without the cascade's 2. Callers may repeat themselves.
@@ -104,7 +111,8 @@ void Pc::update_external() {
 }
 
 void Pc::update_deadlines() {
-  timer_deadline_ = state_.timer.next_deadline(now_);
+  timer_deadline_ =
+      std::min(state_.timer.next_deadline(now_), state_.late_ticks.next_deadline());
   clock_deadline_ = state_.clock.next_deadline(now_);
   acpi_deadline_ = state_.power.next_deadline(now_);
 }
@@ -126,6 +134,7 @@ void Pc::advance(std::uint64_t now) {
   state_.local_apic.advance(now_);
   state_.hpet.advance(now_);
   update_hpet();
+  give_late_tick();
   update_deadlines();
   update_lines();
 }
@@ -146,10 +155,6 @@ std::uint8_t Pc::acknowledge_interrupt() {
                         (state_.interrupts.pending() || !state_.local_apic.interrupt_pending());
   const std::uint8_t vector =
       external ? state_.interrupts.acknowledge() : state_.local_apic.acknowledge();
-  if (state_.missed_ticks != 0 && !timer_waits()) {
-    --state_.missed_ticks;
-    pulse_timer();
-  }
   update_external();
   return vector;
 }

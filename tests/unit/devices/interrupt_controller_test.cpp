@@ -163,8 +163,21 @@ TEST_F(InterruptControllerTest, PulseIsAnEdgeOnALineThatIsHigh) {
   pics.acknowledge();
   pics.write_master(0, eoi);
   pics.pulse(0);
-  EXPECT_TRUE(pics.requested(0));
+  EXPECT_TRUE(pics.pending());
   EXPECT_EQ(pics.acknowledge(), 0x30);
+}
+
+TEST_F(InterruptControllerTest, ALineIsBusyFromItsRequestToItsEnd) {
+  for (const unsigned line : {0u, 8u}) {
+    EXPECT_FALSE(pics.busy(line));
+    pics.pulse(line);
+    EXPECT_TRUE(pics.busy(line));
+    pics.acknowledge();
+    EXPECT_TRUE(pics.busy(line));
+    pics.write_slave(0, eoi);
+    pics.write_master(0, eoi);
+    EXPECT_FALSE(pics.busy(line));
+  }
 }
 
 TEST_F(InterruptControllerTest, LevelRequestsLastAsLongAsTheLine) {

@@ -319,28 +319,75 @@ TEST_F(LocalApicTest, AMaskedTimerIsNoDeadlineAndItsExpiriesAreLost) {
   EXPECT_EQ(apic.next_deadline(), now + 500);
 }
 
-TEST_F(LocalApicTest, ExpiriesFoundTogetherAreGivenOneAfterAnother) {
-  const auto count = [this] {
+struct LocalApicTicks : LocalApicTest {
+  static constexpr std::uint64_t period = 1000;
+  LocalApicTicks() {
+    write(reg::divide, 0xb);
+    write(0x320, 0x20070);
+    write(reg::initial_count, period);
+  }
+  // Acknowledges what waits; whether anything did.
+  bool take() { return apic.interrupt_pending() && apic.acknowledge() == 0x70; }
+  // A guest that takes each tick at once and ends it at once.
+  unsigned run(std::uint64_t span) {
     unsigned taken = 0;
-    while (apic.interrupt_pending() && taken < 100'000) {
-      EXPECT_EQ(apic.acknowledge(), 0x70);
-      apic.end_interrupt();
-      ++taken;
+    for (const std::uint64_t end = now + span; apic.next_deadline() <= end;) {
+      apic.advance(now = apic.next_deadline());
+      for (; take(); ++taken) apic.end_interrupt();
     }
     return taken;
-  };
-  write(reg::divide, 0xb);
-  write(0x320, 0x20070);
-  write(reg::initial_count, 500);
-  apic.advance(now += 5250);
-  EXPECT_EQ(count(), 10u);
-  for (int i = 0; i < 3; ++i) apic.advance(now += 500);
-  EXPECT_EQ(count(), 1u) << "the guest ran and did not take them";
-  apic.advance(now += 500'000'000);
-  EXPECT_EQ(count(), 1 + LocalApic::most_late_expiries);
-  apic.advance(now += 5000);
+  }
+};
+
+TEST_F(LocalApicTicks, ExpiriesFoundTogetherAreGivenBetweenThoseToCome) {
+  apic.advance(now += 5 * period);
+  EXPECT_TRUE(take());
+  apic.end_interrupt();
+  EXPECT_FALSE(take()) << "not one right behind the other";
+  EXPECT_EQ(apic.next_deadline(), now + period / 2);
+  EXPECT_EQ(run(3 * period), 6u);
+  EXPECT_EQ(run(3 * period), 4u) << "one was left";
+  EXPECT_EQ(run(3 * period), 3u);
+}
+
+TEST_F(LocalApicTicks, WhatARunningGuestDoesNotTakeIsLost) {
+  for (int i = 0; i < 3; ++i) apic.advance(now += period);
+  EXPECT_EQ(run(period / 4), 0u);
+  EXPECT_TRUE(take());
+  apic.end_interrupt();
+  EXPECT_FALSE(take());
+  EXPECT_EQ(run(3 * period), 3u);
+}
+
+// What was found together comes no earlier than the guest has ended the one before.
+TEST_F(LocalApicTicks, AHandlerThatTakesLongGetsNoLateOnes) {
+  apic.advance(now += 5 * period);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(take());
+    apic.advance(now += period / 2);
+    EXPECT_FALSE(apic.busy(0x70) && apic.interrupt_pending());
+    apic.advance(now += period / 4);
+    apic.end_interrupt();
+    EXPECT_FALSE(take()) << "time for what is not its handler";
+    apic.advance(now += period / 4);
+  }
+  EXPECT_TRUE(take());
+  apic.end_interrupt();
+  EXPECT_EQ(run(4 * period), 8u) << "when the handler is fast again";
+}
+
+TEST_F(LocalApicTicks, AMaskOrANewCountEndsThem) {
+  apic.advance(now += 5 * period);
   write(0x320, 0x30070);
-  EXPECT_EQ(count(), 1u) << "the one that was requested before the mask";
+  EXPECT_TRUE(take()) << "the one that was requested before the mask";
+  apic.end_interrupt();
+  write(0x320, 0x20070);
+  EXPECT_EQ(run(2 * period), 2u);
+  apic.advance(now += 5 * period);
+  write(reg::initial_count, period);
+  EXPECT_TRUE(take());
+  apic.end_interrupt();
+  EXPECT_EQ(run(2 * period), 2u);
 }
 
 }  // namespace

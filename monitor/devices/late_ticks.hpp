@@ -18,7 +18,8 @@ class LateTicks {
   // `ticks` have come by themselves since the last look, of which the guest gets one now; the next
   // is to come at `next`. Times are in nanoseconds.
   void came(std::uint32_t ticks, std::uint64_t now, std::uint64_t next) {
-    count_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{count_} + ticks - 1, most));
+    count_ = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::uint64_t{count_} + ticks - 1, most));
     due_ = count_ == 0 || next == no_deadline ? no_deadline : now + (next - now) / 2;
   }
   // Whether to give one now. `ready`: the guest has ended the last and would take another.

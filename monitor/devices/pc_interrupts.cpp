@@ -111,8 +111,7 @@ void Pc::update_external() {
 }
 
 void Pc::update_deadlines() {
-  timer_deadline_ =
-      std::min(state_.timer.next_deadline(now_), state_.late_ticks.next_deadline());
+  timer_deadline_ = std::min(state_.timer.next_deadline(now_), state_.late_ticks.next_deadline());
   clock_deadline_ = state_.clock.next_deadline(now_);
   acpi_deadline_ = state_.power.next_deadline(now_);
 }

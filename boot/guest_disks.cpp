@@ -41,7 +41,9 @@ Result<GuestModules, const char*> separate_disks(const BootInformation& informat
     TRY(places.take(disk.kind));
     TRY(disks.add(pool, module.start, module.end - module.start, disk.kind, disk.save));
   }
-  if (own.count == 0) return Failure{"none is there but disks; the first must be the kernel"};
+  if (own.count == 0 && options.machine != MachineKind::pc) {
+    return Failure{"none is there but disks; only machine=pc has a BIOS that starts one"};
+  }
   if (saves && options.save_port == 0) {
     return Failure{"a disk is to be saved, but the option save=PORT is not given"};
   }

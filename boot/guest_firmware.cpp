@@ -33,9 +33,12 @@ std::optional<GuestFirmware> give_firmware(Vm& vm, const PcConfiguration& pc,
   program_interrupts(vm.pc);
   LoaderRom rom(vm.memory);
   LoaderRam ram(vm.memory, pc.ram_bytes);
-  const FirmwarePlatform platform{
+  FirmwarePlatform platform{
       pc.ram_bytes, leaf.eax, leaf.edx | (has_apic ? cpuid_apic : 0), bios_ticks(pc.unix_seconds),
       has_apic,     has_hpet};
+  for (unsigned place = 0; place < platform.ide_disk_sectors.size(); ++place) {
+    platform.ide_disk_sectors[place] = vm.pc.state().ide.disk_sectors(place);
+  }
   const auto tables = write_firmware(rom, ram, platform);
   if (!tables) return {};
   vm.memory.read(tables->acpi, firmware.acpi_root);

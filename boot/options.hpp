@@ -37,6 +37,7 @@ struct Options {
   std::uint32_t withdraw_every = 0;            // withdraw=every:N; 0: only when frames are short
   Absent absent = Absent::floating;            // absent=float|fault
   bool give_framebuffer = true;                // framebuffer=auto|off
+  bool boot_16 = false;                        // boot=auto|16
   HostTimerKind timer = HostTimerKind::any;    // timer=auto|pit|apic|hpet
   std::uint32_t slowness = 1;                  // slow=N: the guest's clock goes N times slower
   std::uint32_t watchdog = 0;                  // watchdog=SECONDS without an interrupt; 0: off

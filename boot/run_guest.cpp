@@ -159,13 +159,16 @@ EntryState load(Console& out, Vm& vm, MappingSlots& slots, const BootInformation
   }
   const auto map = standard_memory_map(ram_bytes);
   LoaderRam ram(vm.memory, ram_bytes);
-  const auto loaded = load_guest(std::span(modules).first(own.count), map, ram, handed_on);
+  const auto loaded = own.count == 0
+                          ? Result<EntryState, LoadError>(start_bios())
+                          : load_guest(std::span(modules).first(own.count), map, ram, handed_on);
   if (!loaded) {
     std::array<char, 200> text;
     refuse(out, "guest", describe(loaded.error(), text));
   }
+  const Vcpu& entry = loaded.value().vcpu;
   print(out, "undercroft: guest: {}, {} MB, entry {x8}, screen {}\n",
-        name_of(loaded.value().format), ram_bytes / megabyte, loaded.value().vcpu.eip,
+        name_of(loaded.value().format), ram_bytes / megabyte, entry[Segment::cs].base + entry.eip,
         loaded.value().has_framebuffer ? "the host's framebuffer" : "VGA text");
   return loaded.value();
 }
@@ -206,7 +209,8 @@ std::span<const std::byte> read_only_image() {
 
 void run_guest(x86::Machine& machine, const BootInformation& information, const Options& options) {
   if (information.module_count == 0) {
-    refuse(machine, "boot modules", "none is there; the first must be the guest's kernel");
+    refuse(machine, "boot modules",
+           "none is there; the first must be the guest's kernel, or a disk");
   }
   auto& slots =
       slots_place.make(reinterpret_cast<std::byte*>(window::mapping_slots), machine.slot_port());
@@ -241,6 +245,8 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   FirmwareData handed_on;
   if (firmware->has_acpi) handed_on.acpi_root = firmware->acpi_root;
   handed_on.framebuffer = framebuffer_for_guest(information, options, ram_bytes);
+  handed_on.has_bios = options.machine == MachineKind::pc;
+  handed_on.boot_16 = options.boot_16;
   const EntryState start = load(machine, vm, slots, information, own.value(), ram_bytes, handed_on);
   print(machine, "guest: one processor, {} MB, machine {}, {} disk{}\n", ram_bytes / megabyte,
         options.machine == MachineKind::pc ? "pc" : "isa", disks.disk_count(),

@@ -5,7 +5,7 @@ set(GUEST_FLAGS -m32 -march=i686 -O2 -ffreestanding -fno-pic -fno-exceptions -fn
     -fcf-protection=none -fno-delete-null-pointer-checks -Wall -Wextra -Werror)
 
 add_library(guest_runtime OBJECT tests/guests/runtime/start.S tests/guests/runtime/runtime.cpp
-    tests/guests/runtime/paging.cpp tests/guests/runtime/rings.cpp)
+    tests/guests/runtime/paging.cpp tests/guests/runtime/rings.cpp tests/guests/runtime/bios.cpp)
 target_compile_options(guest_runtime PRIVATE
     "$<$<COMPILE_LANGUAGE:CXX>:${GUEST_FLAGS}>" "$<$<COMPILE_LANGUAGE:ASM>:-m32>")
 

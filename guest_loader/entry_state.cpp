@@ -19,7 +19,27 @@ constexpr DescriptorCache flat(std::uint16_t selector) {
 static_assert(flat(boot_code_selector).is_code() && flat(boot_code_selector).is_32_bit());
 static_assert(flat(boot_data_selector).is_writable_data() && flat(boot_data_selector).is_32_bit());
 
+// SDM volume 3, 20.1.1.
+constexpr DescriptorCache real_mode(std::uint16_t selector) {
+  constexpr std::uint16_t present_writable_accessed = 0x93;
+  return {.selector = selector,
+          .attributes = present_writable_accessed,
+          .base = std::uint32_t{selector} * 16,
+          .limit = 0xffff,
+          .usable = true};
+}
+
 }  // namespace
+
+Vcpu real_mode_entry_state(const RealModeEntry& entry) {
+  Vcpu vcpu;
+  for (DescriptorCache& segment : vcpu.segments) segment = real_mode(entry.data);
+  vcpu[Segment::cs] = real_mode(entry.cs);
+  vcpu.eip = entry.ip;
+  vcpu[Register::esp] = entry.sp;
+  vcpu.idtr = {GuestLinear(0), 0x3ff};
+  return vcpu;
+}
 
 Result<Vcpu, LoadError> flat_entry_state(Loading& loading, std::uint32_t entry) {
   const GuestPhysical table = TRY(claim_structure(loading, sizeof(boot_gdt), 16));

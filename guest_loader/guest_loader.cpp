@@ -3,6 +3,8 @@
 
 #include "bios_data.hpp"
 #include "elf32.hpp"
+#include "entry_state.hpp"
+#include "firmware/bios_code.hpp"
 #include "linux_boot.hpp"
 #include "multiboot_information.hpp"
 
@@ -28,6 +30,13 @@ Result<EntryState, LoadError> load_guest(std::span<const GuestModule> modules,
   if (is_elf(image)) return load_elf32(loading, image);
   if (looks_like_linux(image)) return load_linux(loading, image);
   return refuse("magic", "the kernel is none of multiboot, ELF and Linux bzImage", image.u32(0));
+}
+
+EntryState start_bios() {
+  constexpr std::uint16_t stack_below_boot_sector = 0x7c00;
+  return {
+      real_mode_entry_state({bios_code::segment, bios_code::boot_disk, 0, stack_below_boot_sector}),
+      GuestFormat::boot_sector};
 }
 
 }  // namespace undercroft

@@ -75,9 +75,18 @@ struct FirmwareData {
   std::span<const std::byte> acpi_root;  // ACPI's RSDP, 20 or 36 bytes; empty: there is none
   // For guests that can be told of one; if none is present, all are told of the text screen.
   Framebuffer framebuffer{};
+  bool has_bios = false;  // its services answer real-mode code
+  bool boot_16 = false;   // a Linux image is started by its own setup code, whatever it offers
 };
 
-enum class GuestFormat : std::uint8_t { linux_kernel, multiboot1, multiboot2, elf32 };
+enum class GuestFormat : std::uint8_t {
+  linux_kernel,
+  linux_real_mode,
+  multiboot1,
+  multiboot2,
+  elf32,
+  boot_sector
+};
 
 std::string_view name_of(GuestFormat);
 
@@ -106,5 +115,8 @@ std::string_view describe(const LoadError&, std::span<char> buffer);
 Result<EntryState, LoadError> load_guest(std::span<const GuestModule> modules,
                                          std::span<const MemoryMapEntry> memory_map, GuestRam& ram,
                                          const FirmwareData& firmware = {});
+
+// What follows a BIOS that finds no kernel: the boot sector of its first disk.
+EntryState start_bios();
 
 }  // namespace undercroft

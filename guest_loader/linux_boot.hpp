@@ -1,5 +1,6 @@
-// Linux bzImage by the 32-bit boot protocol (Linux, Documentation/x86/boot.rst), header versions
-// 2.00 to 2.15: setup header, zero page, command line, initrd.
+// Linux bzImage by the 32-bit boot protocol (Linux, Documentation/x86/boot.rst): setup header, zero
+// page, command line, initrd. An image without a 32-bit entry is linux_real_mode.hpp's, and any
+// image if firmware.boot_16 asks for it.
 #pragma once
 
 #include "image_reader.hpp"

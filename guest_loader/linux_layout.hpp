@@ -47,6 +47,7 @@ inline constexpr std::uint32_t loadflags = 0x211;
 inline constexpr std::uint32_t code32_start = 0x214;
 inline constexpr std::uint32_t ramdisk_image = 0x218;
 inline constexpr std::uint32_t ramdisk_size = 0x21c;
+inline constexpr std::uint32_t heap_end_ptr = 0x224;  // 2.01
 inline constexpr std::uint32_t cmd_line_ptr = 0x228;
 inline constexpr std::uint32_t initrd_addr_max = 0x22c;     // 2.03
 inline constexpr std::uint32_t kernel_alignment = 0x230;    // 2.05
@@ -62,6 +63,7 @@ inline constexpr std::uint32_t largest_header_end = 0x290;   // edd_mbr_sig_buff
 inline constexpr std::uint16_t boot_flag_value = 0xaa55;
 inline constexpr std::uint32_t header_magic = 0x53726448;  // "HdrS"
 inline constexpr std::uint8_t loaded_high = 1;             // loadflags bit 0
+inline constexpr std::uint8_t can_use_heap = 0x80;         // bit 7
 inline constexpr std::uint8_t undefined_loader = 0xff;
 inline constexpr std::uint16_t vid_mode_normal = 0xffff;
 

@@ -51,12 +51,16 @@ std::string_view name_of(GuestFormat format) {
   switch (format) {
     case GuestFormat::linux_kernel:
       return "Linux bzImage";
+    case GuestFormat::linux_real_mode:
+      return "Linux bzImage in real mode";
     case GuestFormat::multiboot1:
       return "multiboot 1";
     case GuestFormat::multiboot2:
       return "multiboot 2";
     case GuestFormat::elf32:
       return "ELF32";
+    case GuestFormat::boot_sector:
+      return "a disk's boot sector";
   }
   return "unknown";
 }

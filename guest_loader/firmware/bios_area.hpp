@@ -14,7 +14,7 @@ inline constexpr GuestPhysical extended_bios_data{0x9fc00};
 inline constexpr GuestPhysical facs_place{0x9fd00};
 
 // False if part of it is no ROM.
-bool write_bios_rom(FirmwareRom&);
+bool write_bios_rom(FirmwareRom&, const FirmwarePlatform&);
 // False if part of it is no RAM.
 bool write_bios_ram(GuestRam&, const FirmwarePlatform&);
 

@@ -2,6 +2,7 @@
 
 #include "acpi_tables.hpp"
 #include "bios_area.hpp"
+#include "bios_code.hpp"
 #include "mp_table.hpp"
 #include "smbios.hpp"
 
@@ -10,8 +11,8 @@ namespace undercroft {
 std::optional<FirmwareTables> write_firmware(FirmwareRom& rom, GuestRam& ram,
                                              const FirmwarePlatform& pc) {
   // Below the code of the BIOS.
-  constexpr GuestPhysical first_table(0xf0000), end_of_tables(0xfe000);
-  if (!write_bios_rom(rom) || !write_bios_ram(ram, pc)) return {};
+  constexpr GuestPhysical first_table(0xf0000), end_of_tables = first_table + bios_code::facts;
+  if (!write_bios_rom(rom, pc) || !write_bios_ram(ram, pc)) return {};
   RomSpace space(rom, first_table, end_of_tables);
   FirmwareTables tables;
   tables.acpi = write_acpi_tables(space, pc, facs_place);

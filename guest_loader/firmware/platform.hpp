@@ -3,6 +3,7 @@
 // monitor/devices.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -15,6 +16,8 @@ struct FirmwarePlatform {
   std::uint32_t tick_of_day = 0;  // of the BIOS, 18.2 Hz, since midnight
   bool apic = false;              // a local APIC and an I/O APIC
   bool hpet = false;
+  // ATA disks by their places: two drives on each of two channels. 0: none there.
+  std::array<std::uint32_t, 4> ide_disk_sectors{};
 };
 
 namespace platform {
@@ -42,6 +45,7 @@ inline constexpr std::uint16_t pm1_event = 0x600;
 inline constexpr std::uint16_t pm1_control = 0x604;
 inline constexpr std::uint16_t pm_timer = 0x608;
 inline constexpr unsigned sci = 9;
+inline constexpr std::array<std::uint16_t, 2> ide_ports = {0x1f0, 0x170};
 inline constexpr std::uint16_t reset_port = 0xcf9;
 inline constexpr std::uint8_t reset_value = 6;
 

@@ -12,6 +12,7 @@ namespace undercroft {
 class AtaChannel {
  public:
   AtaDrive& drive(unsigned number) { return drives_[number]; }
+  const AtaDrive& drive(unsigned number) const { return drives_[number]; }
   AtaDrive& selected() { return drives_[selected_]; }
   const AtaDrive& selected() const { return drives_[selected_]; }
 

@@ -27,6 +27,7 @@ class AtaDrive {
   // Makes it the drive of this disk, as after power-on.
   void attach(unsigned disk, const DiskInformation&);
   bool present() const { return kind_ != Kind::absent; }
+  std::uint32_t disk_sectors() const { return kind_ == Kind::disk ? sectors_ : 0; }
 
   // Power-on, software reset and EXECUTE DEVICE DIAGNOSTIC: registers get the drive's signature.
   void reset();

@@ -28,6 +28,10 @@ class IdeController {
   // from the second. False: all four are taken.
   bool attach(unsigned disk, const DiskInformation&);
   bool any_drive() const { return attached_ != 0; }
+  // Of the disk at drive place & 1 of channel place / 2; 0 if there is none, or a CD-ROM drive.
+  std::uint32_t disk_sectors(unsigned place) const {
+    return channels_[place / 2].drive(place & 1).disk_sectors();
+  }
 
   // A port of a channel, and whether it is of the control block (one port) or the command block.
   struct ChannelPort {

@@ -109,6 +109,8 @@ TEST(Options, Choices) {
   EXPECT_EQ(parsed("machine=isa").machine, MachineKind::isa);
   EXPECT_EQ(parsed("machine=isa machine=pc").machine, MachineKind::pc);
   EXPECT_EQ(parsed("engine=interpret engine=translate").engine, Engine::translate);
+  EXPECT_FALSE(parsed("boot=auto").boot_16);
+  EXPECT_TRUE(parsed("boot=16").boot_16);
 }
 
 TEST(Options, ErrorsNameTheWord) {

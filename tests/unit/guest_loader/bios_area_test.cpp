@@ -3,6 +3,7 @@
 
 #include "firmware_fakes.hpp"
 #include "guest_loader/firmware/bios_code.hpp"
+#include "monitor/display/font.hpp"
 
 namespace undercroft::test {
 namespace {
@@ -20,11 +21,34 @@ TEST(BiosArea, EndOfTheRom) {
 TEST(BiosArea, VideoRom) {
   const WrittenFirmware firmware;
   EXPECT_EQ(firmware.memory.u16(0xc0000), 0xaa55u);
-  EXPECT_EQ(firmware.memory.u8(0xc0002), 1u);
-  EXPECT_EQ(firmware.memory.sum(0xc0000, 512), 0);
-  EXPECT_EQ(firmware.memory.u16(0x40), 0x40u);  // INT 10h
-  EXPECT_EQ(firmware.memory.u16(0x42), 0xc000u);
-  EXPECT_EQ(firmware.memory.u8(0xc0040), 0xcfu);  // IRET
+  EXPECT_EQ(firmware.memory.u8(0xc0002), 9u);
+  EXPECT_EQ(firmware.memory.sum(0xc0000, 9 * 512), 0);
+  EXPECT_EQ(firmware.memory.u32(0x40), 0xc0000040u);      // INT 10h
+  EXPECT_EQ(firmware.memory.u8(0xc0040), 0xeau);          // jmp far
+  EXPECT_EQ(firmware.memory.u32(0xc0041), 0xf000f065u);   // IBM's place for it
+  EXPECT_EQ(firmware.memory.u32(0x43 * 4), 0xc0000100u);  // the font
+  EXPECT_EQ(firmware.memory.u8(0xc0100 + 'I' * 16 + 1), built_in_font['I' * 16 + 1]);
+}
+
+// What rom/rom.h calls Facts.
+TEST(BiosArea, TheRomKnowsTheMachine) {
+  FirmwarePlatform pc = whole_pc;
+  pc.ide_disk_sectors = {0, 5000, 0, 77};
+  const WrittenFirmware firmware(pc);
+  const FirmwareMemory& memory = firmware.memory;
+  constexpr std::uint32_t facts = 0xfb000;
+  EXPECT_EQ(memory.u32(facts), 0u);
+  EXPECT_EQ(memory.u32(facts + 4), 0x9fc00u);
+  EXPECT_EQ(memory.u32(facts + 8), 1u);
+  EXPECT_EQ(memory.u32(facts + 3 * 12), 0x100000u);
+  EXPECT_EQ(memory.u32(facts + 3 * 12 + 4), pc.ram_bytes - 0x100000);
+  EXPECT_EQ(memory.u32(facts + 96), 4u);
+  EXPECT_EQ(memory.u32(facts + 100), 255u * 1024);
+  EXPECT_EQ(memory.u16(facts + 104), 0u);
+  EXPECT_EQ(memory.u32(facts + 112), 0x000101f0u);
+  EXPECT_EQ(memory.u32(facts + 116), 5000u);
+  EXPECT_EQ(memory.u32(facts + 128), 0x00010170u);
+  EXPECT_EQ(memory.u8(0x475), 2u);
 }
 
 TEST(BiosArea, VectorsNameCodeInTheRom) {

@@ -164,8 +164,10 @@ constexpr Row rows[] = {
      [](Options& o, std::string_view v) {
        return choose(v, "must be auto or off", "auto", true, "off", false, o.give_framebuffer);
      }},
-    {"boot", [](Options& o,
-                std::string_view v) { return choose(v, "auto", false, "16", true, o.boot_16); }},
+    {"boot",
+     [](Options& o, std::string_view v) {
+       return choose(v, "must be auto or 16", "auto", false, "16", true, o.boot_16);
+     }},
     {"watchdog", [](Options& o, std::string_view v) { return set_number(v, false, o.watchdog); }},
     {"save", set_save},
     {"check", set_check},

@@ -33,10 +33,11 @@ class Module:
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What is needed to boot a guest. `form` is linux, multiboot, multiboot2 or elf."""
+    """What is needed to boot a guest. `form` is linux, multiboot, multiboot2, elf or disk; a disk has
+    no kernel."""
 
     form: str
-    kernel: pathlib.Path
+    kernel: typing.Optional[pathlib.Path]
     command_line: str
     modules: typing.Tuple[Module, ...] = ()
 
@@ -211,6 +212,23 @@ class TestKernel:
         return Prepared(form_of(self.kernel), self.kernel, "")
 
 
+class BootedDisk:
+    """No kernel: the BIOS of the guest's machine starts the first ATA disk of --disk."""
+
+    name = "disk"
+    what = "what boots from the first disk of --disk FILE,ata"
+    source = "a file of yours"
+
+    def state(self):
+        return "yours"
+
+    def fetch(self, fresh=False):
+        """Nothing to fetch."""
+
+    def prepare(self):
+        return Prepared("disk", None, "")
+
+
 INSTALLER = "./usr/lib/debian-installer/images/12/i386/text/debian-installer/i386"
 PACKAGED = (
     DebianLinux("linux", "linux-image-686", "Debian's Linux for i686 without PAE"),
@@ -229,8 +247,11 @@ PACKAGED = (
                 Packaged("./boot/memtest86+ia32.bin", "console=ttyS0,115200")),
     DebianImage("grub-invaders", "grub-invaders", "a game: cursor keys and space, on the screen only",
                 Packaged("./boot/invaders.exec")),
-    DebianImage("ipxe", "ipxe", "iPXE, a network boot loader; wants a BIOS",
+    DebianImage("ipxe", "ipxe", "iPXE, a network boot loader, in real mode; on the screen only",
                 Packaged("./boot/ipxe.lkrn")),
+    DebianImage("memdisk", "syslinux-common", "a disk image in memory; docs/guests.md says how",
+                Packaged("./usr/lib/syslinux/memdisk")),
+    BootedDisk(),
 )
 
 

@@ -64,7 +64,8 @@ def _line(*parts):
 def hosted_entry(monitor_options, guest, mode=None):
     """The menu entry that boots `guest` under Undercroft, with a framebuffer of `mode` if given."""
     text = _line("multiboot2 /boot/undercroft.elf", monitor_options)
-    text += _line("module2 --nounzip /boot/kernel", guest.command_line)
+    if guest.kernel:
+        text += _line("module2 --nounzip /boot/kernel", guest.command_line)
     for number, module in enumerate(guest.modules):
         text += _line(f"module2 --nounzip /boot/module{number}", module.arguments)
     return text + (_framebuffer(mode) if mode else TEXT_ON_BIOS)
@@ -106,7 +107,7 @@ def _stripped_monitor():
 
 def contents(guest, bare, monitor_options, mode=None):
     """The image as {path in it: file or text}."""
-    files = {"boot/kernel": guest.kernel}
+    files = {"boot/kernel": guest.kernel} if guest.kernel else {}
     for number, module in enumerate(guest.modules):
         files[f"boot/module{number}"] = module.file
     if bare:

@@ -12,7 +12,7 @@ READING_ORDER = paths.ROOT / "docs" / "reading-order.md"
 # Every file of these places is named in the reading order; tests are, by folder.
 SOURCE_PLACES = ("boot", "arch", "monitor", "guest_loader", "tools", "cmake")
 SOURCE_FILES = ("croft", "linker.ld", "CMakeLists.txt")
-CODE_ENDINGS = (".cpp", ".hpp")
+CODE_ENDINGS = (".cpp", ".hpp", ".c", ".h")
 SOURCE_ENDINGS = (*CODE_ENDINGS, ".S", ".ld", ".py", ".sh", ".cmake")
 
 

@@ -96,7 +96,7 @@ def boot_kernel(guest, bare, monitor_options):
             modules = [_initrd_word(module.file, module.arguments) for module in guest.modules]
     else:
         words = ["-kernel", str(paths.IMAGE), "-append", monitor_options]
-        modules = [_initrd_word(guest.kernel, guest.command_line)]
+        modules = [_initrd_word(guest.kernel, guest.command_line)] if guest.kernel else []
         modules += [_initrd_word(module.file, module.arguments) for module in guest.modules]
     if modules:
         words += ["-initrd", ",".join(modules)]

@@ -39,6 +39,11 @@ def _guest(options):
         if guest.form != "linux":
             raise CroftError("--exec needs a Linux guest")
         line = execution.command_line(line, command)
+    if guest.form == "disk":
+        if options.bare:
+            raise CroftError("--bare: QEMU starts a disk by itself, without croft")
+        if not any(disk.kind == "ata" for disk in options.disks):
+            raise CroftError("the guest disk needs a disk to start", "--disk FILE,ata")
     modules = guest.modules if options.bare else (*guest.modules, *disks.modules(options.disks))
     return guests.dataclasses.replace(guest, command_line=line, modules=modules)
 

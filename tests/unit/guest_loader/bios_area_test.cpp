@@ -54,7 +54,9 @@ TEST(BiosArea, TheRomKnowsTheMachine) {
 TEST(BiosArea, VectorsNameCodeInTheRom) {
   const WrittenFirmware firmware;
   const FirmwareMemory& memory = firmware.memory;
+  constexpr std::uint32_t font = 0x43;  // a table, which begins with a blank
   for (std::uint32_t number = 0; number < 0x78; ++number) {
+    if (number == font) continue;
     const std::uint32_t at = memory.u16(4 * number + 2) * 16 + memory.u16(4 * number);
     if (at == 0) continue;
     EXPECT_GE(at, 0xc0000u) << number;

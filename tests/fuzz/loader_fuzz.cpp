@@ -64,11 +64,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::span<const std::uint8_t> all(data + (size != 0), size - (size != 0));
   Source kernel(all.first(all.size() - module_bytes)), module(all.last(module_bytes));
   const GuestModule modules[] = {{&kernel, "console=ttyS0"}, {&module, "a module"}};
-  const auto result = load_guest(std::span(modules).first(module_bytes ? 2 : 1), map, ram);
-  if (result.ok()) {
-    require(result.value().vcpu.eip < ram_bytes);
-  } else {
-    require(!result.error().field.empty() && !result.error().text.empty());
+  const auto given = std::span(modules).first(module_bytes ? 2 : 1);
+  for (const bool has_bios : {false, true}) {
+    const FirmwareData firmware{.has_bios = has_bios, .boot_16 = has_bios};
+    const auto result = load_guest(given, map, ram, firmware);
+    if (result.ok()) {
+      require(result.value().vcpu.eip < ram_bytes);
+    } else {
+      require(!result.error().field.empty() && !result.error().text.empty());
+    }
   }
   return 0;
 }

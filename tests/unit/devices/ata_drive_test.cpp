@@ -325,6 +325,8 @@ TEST_F(AtaDriveTest, PlacesOfDisks) {
   attach(DiskKind::ata, 100);
   attach(DiskKind::ata, 100);
   EXPECT_FALSE(ide.attach(0, disks.disk(0))) << "a fifth";
+  EXPECT_EQ(ide.disk_sectors(0), sectors);
+  EXPECT_EQ(ide.disk_sectors(2), 0u) << "a CD-ROM";
   use_second_channel();
   EXPECT_EQ(get(4), 0x14u) << "the CD-ROM is the second channel's first drive";
   set(6, 0xb0);

@@ -21,7 +21,29 @@ Breakpoint breakpoint(const Vcpu& vcpu, unsigned n) {
           vcpu.breakpoints[n] & ~(bytes - 1)};
 }
 
+// Without CR4.DE what would mean ports means nothing (SDM volume 3, 17.2.4: undefined).
+bool meets_memory(const Breakpoint& b) { return b.enabled && b.on != BreakOn::port; }
+
 }  // namespace
+
+bool port_breakpoints_armed(const Vcpu& vcpu) {
+  if (!(vcpu.cr4 & cr4::debugging_extensions)) return false;
+  for (unsigned n = 0; n < 4; ++n) {
+    const Breakpoint b = breakpoint(vcpu, n);
+    if (b.enabled && b.on == BreakOn::port) return true;
+  }
+  return false;
+}
+
+BreakpointPages breakpoint_pages(const Vcpu& vcpu) {
+  BreakpointPages pages{};
+  for (unsigned n = 0; n < 4; ++n) {
+    const Breakpoint b = breakpoint(vcpu, n);
+    const GuestLinear first(b.on == BreakOn::execution ? vcpu.breakpoints[n] : b.first);
+    pages[n] = meets_memory(b) ? first.page_number() : no_breakpoint_page;
+  }
+  return pages;
+}
 
 std::uint32_t execution_breakpoints(const Vcpu& vcpu, GuestLinear address) {
   std::uint32_t hits = 0;

@@ -1,9 +1,12 @@
 // The guest's debug registers at work: which of its breakpoints an instruction or an access meets
-// (SDM volume 3, 17.2). While one is armed, the monitor interprets all of the guest, with its
-// memory accesses seen here; so breakpoints are exact, and free when there are none. Delivery of
-// #DB is interrupts.hpp's business.
+// (SDM volume 3, 17.2). The monitor hides the pages of armed breakpoints from the processor, so
+// that each instruction that runs there or reaches there is interpreted, with its memory accesses
+// seen here; so breakpoints are exact, free when there are none, and cheap for all other pages.
+// While one on ports is armed, all of the guest is interpreted. Delivery of #DB is interrupts.hpp's
+// business.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "memory/linear_memory.hpp"
@@ -13,6 +16,15 @@ namespace undercroft {
 
 // DR7: whether any of the four breakpoints is enabled, locally or globally.
 constexpr bool breakpoints_armed(const Vcpu& vcpu) { return vcpu.dr7 & 0xff; }
+
+// Whether one on ports is enabled, which needs CR4.DE.
+bool port_breakpoints_armed(const Vcpu&);
+
+// The linear page numbers of the enabled breakpoints on execution and data, each in its own place.
+// A breakpoint's bytes are aligned and so lie in one page.
+inline constexpr std::uint32_t no_breakpoint_page = ~0u;
+using BreakpointPages = std::array<std::uint32_t, 4>;
+BreakpointPages breakpoint_pages(const Vcpu&);
 
 // DR6 bits B0 to B3 of the breakpoints met by executing the instruction at the address.
 std::uint32_t execution_breakpoints(const Vcpu&, GuestLinear address);

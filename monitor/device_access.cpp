@@ -45,7 +45,7 @@ std::optional<std::uint32_t> Monitor::access_device_at_once() {
   if (stepping_ || vcpu_.cpl != 0) return std::nullopt;
   const GuestLinear address(context_.fault_address);
   const bool write = context_.error_code & page_fault_code::write;
-  if (address.value() % 4 != 0) return std::nullopt;
+  if (address.value() % 4 != 0 || shadow_.hides(address)) return std::nullopt;
   const auto device = linear_.known_device(address, write);
   if (!device) return std::nullopt;
   const DeviceMove* const move = device_move(context_.eip);

@@ -61,6 +61,7 @@ std::optional<std::uint32_t> Monitor::block_at(std::uint32_t eip) {
   if (const auto found = cache_.find(eip)) return found;
   std::array<std::uint8_t, longest_fetch> bytes;
   const GuestLinear linear(eip);
+  if (shadow_.hides(linear)) return std::nullopt;
   if (in_crowded_slot(linear) || in_crowded_slot(linear + longest_instruction)) return std::nullopt;
   const Walk walk = linear_.walk(linear);
   if (walk.mapped() && churning_.resting(walk.address.page_number())) return std::nullopt;
@@ -104,16 +105,15 @@ std::optional<std::uint32_t> Monitor::watch_code(GuestLinear linear) {
     vm_.table.watch(walk.address, Watcher::translated_code);
     shadow_.write_protect(walk.address.page());
   }
-  show_code_mapping(linear, walk);
+  if (!show_code_mapping(linear, walk)) return std::nullopt;
   note_code_slot(linear);
   return walk.address.page_number();
 }
 
-// A shadow entry for the page is what makes a change of its mapping known.
-void Monitor::show_code_mapping(GuestLinear linear, const Walk& walk) {
-  if (!shadow_.allows(linear, View::kernel, false)) {
-    shadow_.fill(linear, walk, View::kernel, walk.dirty);
-  }
+// A shadow entry for the page is what makes a change of its mapping known. False: it has none.
+bool Monitor::show_code_mapping(GuestLinear linear, const Walk& walk) {
+  return shadow_.allows(linear, View::kernel, false) ||
+         shadow_.fill(linear, walk, View::kernel, walk.dirty);
 }
 
 bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame, CodeLevel level) {
@@ -121,8 +121,7 @@ bool Monitor::shows(std::uint32_t linear_page, std::uint32_t frame, CodeLevel le
   const Walk walk = linear_.walk(linear);
   if (level == CodeLevel::user && !walk.user) return false;
   if (!walk.in_reach() || walk.address.page_number() != frame) return false;
-  show_code_mapping(linear, walk);
-  return true;
+  return show_code_mapping(linear, walk);
 }
 
 void Monitor::load_kernel_context(std::uint32_t address) {
@@ -270,7 +269,7 @@ Monitor::Next Monitor::interrupted_in_cache() {
 }
 
 // The guest's IN, if the answer needs neither the devices nor the interpreter. Translated code of a
-// kernel may read every port, and no breakpoint is armed while it runs.
+// kernel may read every port, and no breakpoint on ports is armed while it runs.
 bool Monitor::read_port_at_once(PortAccess access) {
   const auto port = access.in_dx ? static_cast<std::uint16_t>(context_.edx) : access.port;
   const auto value = vm_.pc.read_time_port(port, access.size);

@@ -85,10 +85,11 @@ RunEnd Monitor::run(const Vcpu& start) {
 
 // Direct execution is for CPL 3 and V86 mode unless user=translate, the cache for CPL 0 in flat
 // 32-bit segments with nothing unusual in EFLAGS; the interpreter takes the rest, the one
-// instruction in an interrupt shadow, and everything while a breakpoint is armed or A20 is masked.
+// instruction in an interrupt shadow, what stands on the page of an armed breakpoint, and
+// everything while a breakpoint on ports is armed or A20 is masked.
 Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
-  if (breakpoints_armed(vcpu_)) return Engine::interpret;
+  if (breakpoints_armed(vcpu_) && breakpoint_may_strike()) return Engine::interpret;
   if (vcpu_.interrupt_shadow != InterruptShadow::none) return Engine::interpret;
   if (vcpu_.nmi_blocked) return Engine::interpret;  // which sees every IRET
   if (!options_.translate_user) {
@@ -97,6 +98,11 @@ Monitor::Engine Monitor::engine() {
   }
   if (interprets_kernel() || !can_translate()) return Engine::interpret;
   return cache_is_current() ? Engine::translate : Engine::interpret;
+}
+
+bool Monitor::breakpoint_may_strike() const {
+  const GuestLinear address(vcpu_[Segment::cs].base + vcpu_.eip);
+  return shadow_.hides(address) || port_breakpoints_armed(vcpu_);
 }
 
 bool Monitor::can_translate() const {

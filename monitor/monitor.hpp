@@ -117,6 +117,7 @@ class Monitor final : private Environment,
   bool trapped(const StepOutcome&);
   void load_native_context(const Vcpu&, std::uint32_t address);
   void save_native_context(Vcpu&) const;
+  bool breakpoint_may_strike() const;
   bool can_translate() const;
   View cache_view() const { return vcpu_.cpl == 3 ? View::user : View::kernel; }
   bool interprets_kernel() const { return options_.interpret_kernel; }
@@ -129,7 +130,7 @@ class Monitor final : private Environment,
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
   Guarded<unsigned> fetch_trace(GuestLinear, std::span<std::uint8_t> bytes, std::uint32_t in_page);
   std::optional<std::uint32_t> watch_code(GuestLinear);
-  void show_code_mapping(GuestLinear, const Walk&);
+  bool show_code_mapping(GuestLinear, const Walk&);
   bool in_crowded_slot(GuestLinear) const;
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
@@ -217,7 +218,7 @@ class Monitor final : private Environment,
   void page_invalidated(GuestLinear) override;
   void descriptor_tables_changed(const Vcpu&) override;
   void fpu_control_changed(const Vcpu&) override;
-  void debug_registers_changed(const Vcpu&) override {}
+  void debug_registers_changed(const Vcpu&) override { shadow_.hide(breakpoint_pages(vcpu_)); }
 
   // CodeMappings.
   void code_frame_remapped(GuestPhysical frame) override;

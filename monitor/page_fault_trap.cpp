@@ -80,6 +80,7 @@ PageFaultFacts Monitor::gather_facts(GuestLinear address, View view, const Walk&
   const FrameEntry frame = vm_.table.entry(walk.address);
   facts.frame = walk.above_4_gb ? FrameKind::absent : frame.kind;
   facts.watched = frame.watchers.any();
+  facts.hidden = shadow_.hides(address);
   facts.dirty = walk.dirty;
   facts.shadow_allows = const_cast<ShadowPaging&>(shadow_).allows(address, view, facts.write);
   facts.absent = options_.absent;

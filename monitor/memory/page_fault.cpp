@@ -26,6 +26,8 @@ const char* name_of(PageFaultCause cause) {
       return "frame not given";
     case PageFaultCause::watched_write:
       return "watched write";
+    case PageFaultCause::breakpoint_page:
+      return "breakpoint page";
     case PageFaultCause::dirty_pending:
       return "dirty pending";
     case PageFaultCause::shadow_missing:

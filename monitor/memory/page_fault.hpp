@@ -26,6 +26,7 @@ struct PageFaultFacts {
   // The rest holds only if the guest's tables map the address (not_permitted or allowed).
   FrameKind frame = FrameKind::absent;
   bool watched = false;        // any watcher stands on the frame
+  bool hidden = false;         // the page of an armed breakpoint, which no shadow shows
   bool dirty = false;          // D of the guest's leaf entry; true without paging
   bool shadow_allows = false;  // the shadow entries now in memory allow this very access
   AbsentMemory absent = AbsentMemory::floats;
@@ -44,11 +45,12 @@ enum class PageFaultCause : std::uint8_t {
   read_only_image,      // emulate: the write is dropped
   frame_not_given,      // withdrawn or not yet given: restore, then fill
   watched_write,        // emulate the write once, telling every watcher
+  breakpoint_page,      // emulate: the interpreter sees what the access meets
   dirty_pending,        // set A and D, fill writable
   shadow_missing,       // set A, fill
   stale_translation,    // the TLB was behind: retry
 };
-inline constexpr unsigned page_fault_cause_count = 14;
+inline constexpr unsigned page_fault_cause_count = 15;
 
 enum class FaultAction : std::uint8_t { fill, emulate, inject, migrate, restore, retry };
 
@@ -68,6 +70,7 @@ constexpr PageFaultCause classify(const PageFaultFacts& facts) {
   if (facts.frame == FrameKind::read_only_image && facts.write) return read_only_image;
   if (!has_machine_frame(facts.frame)) return frame_not_given;
   if (facts.write && facts.watched) return watched_write;
+  if (facts.hidden) return breakpoint_page;
   if (facts.write && !facts.dirty) return dirty_pending;
   if (!facts.shadow_allows) return shadow_missing;
   return stale_translation;
@@ -96,6 +99,8 @@ constexpr FaultAction action_of(PageFaultCause cause) {
     case PageFaultCause::frame_not_given:
       return FaultAction::restore;
     case PageFaultCause::watched_write:
+      return FaultAction::emulate;
+    case PageFaultCause::breakpoint_page:
       return FaultAction::emulate;
     case PageFaultCause::dirty_pending:
       return FaultAction::fill;

@@ -87,7 +87,7 @@ ShadowKey ShadowPaging::child_key(GuestLinear linear, const Walk& walk, View vie
 
 bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool dirty) {
   if (!has_machine_frame(memory_.table().entry(walk.address).kind)) return false;
-  if (linear.value() >> 22 == window_index()) return false;
+  if (linear.value() >> 22 == window_index() || hides(linear)) return false;
   root(view);
   const unsigned directory = current_[static_cast<unsigned>(view)];
   const bool pae = paging_.mode == PagingMode::pae;
@@ -125,11 +125,35 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   entry(id) = value;
   tables_[child].last_use = tick_;
   ++counts_.fills;
-  return true;
+  if (!hides_any_) return true;
+  clear_hidden(view);  // the table may stand at a hidden page's place, too
+  return entry(id) == value;
+}
+
+void ShadowPaging::hide(const HiddenPages& pages) {
+  hidden_ = pages;
+  hides_any_ = pages != HiddenPages{no_page, no_page, no_page, no_page};
+  if (!hides_any_) return;
+  for (const View view : {View::kernel, View::user}) {
+    if (current_[static_cast<unsigned>(view)] != 0) clear_hidden(view);
+  }
+}
+
+// In the address space in use; in others when they are loaded.
+void ShadowPaging::clear_hidden(View view) {
+  const unsigned directory = current_[static_cast<unsigned>(view)];
+  for (const std::uint32_t page : hidden_) {
+    const unsigned slot = page >> 10;
+    if (page == no_page || slot == window_index()) continue;
+    const ShadowEntryId upper(directory, slot);
+    if (!(entry(upper) & page_bit::present)) continue;
+    clear({map_.list_of(upper) - table_lists, page & 0x3ff});
+  }
 }
 
 void ShadowPaging::load(View view) {
   const HostPhysical directory = root(view);
+  if (hides_any_) clear_hidden(view);
   loaded_ = current_[static_cast<unsigned>(view)];
   processor_.load_root(directory);
   // Also for a guest's load of the value that CR3 had: all that the guest may not have marked as

@@ -109,6 +109,19 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   // Whether the entries in memory allow the access already.
   bool allows(GuestLinear, View, bool write);
 
+  // No shadow shows these linear pages, page numbers, from now on; no_page: none. fill() is in vain
+  // there.
+  static constexpr std::uint32_t no_page = ~0u;
+  using HiddenPages = std::array<std::uint32_t, 4>;
+  void hide(const HiddenPages& pages);
+  bool hides(GuestLinear linear) const {
+    if (!hides_any_) return false;
+    for (const std::uint32_t page : hidden_) {
+      if (page == linear.page_number()) return true;
+    }
+    return false;
+  }
+
   // A watcher has come to the frame: nobody writes it unseen any more.
   void write_protect(GuestPhysical frame);
   // The frames with these numbers are watched like tables with a shadow, instead of those of the
@@ -197,6 +210,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   bool same_in_both_views(const Walk&) const;
   void link(unsigned directory, unsigned index, unsigned child, std::uint32_t rights);
   void clear(ShadowEntryId);
+  void clear_hidden(View);
   void clear_leaf(ShadowEntryId, std::uint32_t entry);
   void unlink_child(ShadowEntryId);
   bool is_right(ShadowEntryId, std::uint32_t entry);
@@ -234,6 +248,8 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   bool write_protect_ = false;
   bool flush_due_ = false;
   bool space_changed_ = false;  // since the last load
+  bool hides_any_ = false;
+  HiddenPages hidden_{no_page, no_page, no_page, no_page};
   AlsoWatched also_watched_{no_frame, no_frame, no_frame};
   std::array<unsigned, 2> current_{};  // root by view; 0: not looked up yet
   unsigned loaded_ = 0;

@@ -27,7 +27,8 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
   const bool ram = allowed && (f.frame == FrameKind::ram || f.frame == FrameKind::device_memory);
   const bool image = allowed && f.frame == FrameKind::read_only_image;
   const bool present = ram || (image && !f.write);
-  const bool filled = present && !(f.write && (f.watched || !f.dirty));
+  const bool shown = present && !(f.write && f.watched) && !f.hidden;
+  const bool filled = shown && !(f.write && !f.dirty);
   switch (cause) {
     case PageFaultCause::descriptor_accessed:
       return accessed;
@@ -52,8 +53,10 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
       return allowed && (f.frame == FrameKind::withdrawn || f.frame == FrameKind::not_yet_given);
     case PageFaultCause::watched_write:
       return present && f.write && f.watched;
+    case PageFaultCause::breakpoint_page:
+      return present && !(f.write && f.watched) && f.hidden;
     case PageFaultCause::dirty_pending:
-      return present && f.write && !f.watched && !f.dirty;
+      return shown && f.write && !f.dirty;
     case PageFaultCause::shadow_missing:
       return filled && !f.shadow_allows;
     case PageFaultCause::stale_translation:
@@ -64,7 +67,7 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
 
 template <class Visit>
 void for_all_facts(Visit visit) {
-  for (unsigned bits = 0; bits < 256; ++bits)
+  for (unsigned bits = 0; bits < 512; ++bits)
     for (unsigned guest = 0; guest < 4; ++guest)
       for (unsigned frame = 0; frame < frame_kind_count; ++frame) {
         PageFaultFacts facts;
@@ -76,6 +79,7 @@ void for_all_facts(Visit visit) {
         facts.shadow_allows = bits & 32;
         facts.absent = bits & 64 ? AbsentMemory::faults : AbsentMemory::floats;
         facts.in_hidden_task = bits & 128;
+        facts.hidden = bits & 256;
         facts.guest = static_cast<GuestTables>(guest);
         facts.frame = static_cast<FrameKind>(frame);
         visit(facts);
@@ -128,8 +132,8 @@ TEST(PageFault, InjectsExactlyWhatTheGuestCalledFor) {
 TEST(PageFault, ActionsAndNames) {
   using enum FaultAction;
   constexpr std::array<FaultAction, page_fault_cause_count> expected{
-      retry,   emulate, inject,  migrate, inject, emulate, inject,
-      emulate, emulate, restore, emulate, fill,   fill,    retry};
+      retry,   emulate, inject,  migrate, inject, emulate, inject, emulate,
+      emulate, restore, emulate, emulate, fill,   fill,    retry};
   std::set<std::string> names;
   for (unsigned cause = 0; cause < page_fault_cause_count; ++cause) {
     EXPECT_EQ(action_of(static_cast<PageFaultCause>(cause)), expected[cause]) << cause;

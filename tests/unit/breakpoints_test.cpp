@@ -69,6 +69,26 @@ TEST(Breakpoints, PortsNeedDebuggingExtensions) {
   EXPECT_EQ(port_breakpoints(memory, 0x80, 1), 0u);
 }
 
+TEST(Breakpoints, HaveAPageIfTheyMeetMemory) {
+  constexpr unsigned port = 2, eight_bytes = 2;
+  constexpr std::uint32_t none = no_breakpoint_page;
+  using Pages = BreakpointPages;
+  EXPECT_EQ(breakpoint_pages(Vcpu{}), (Pages{none, none, none, none}));
+  EXPECT_EQ(breakpoint_pages(with_breakpoint(0, 0x12345fff, execution, one_byte)),
+            (Pages{0x12345, none, none, none}));
+  EXPECT_EQ(breakpoint_pages(with_breakpoint(1, 0x12345fff, write, four_bytes)),
+            (Pages{none, 0x12345, none, none}));
+  EXPECT_EQ(breakpoint_pages(with_breakpoint(3, 0xffffffff, access, eight_bytes)),
+            (Pages{none, none, none, 0xfffff}));
+  Vcpu vcpu = with_breakpoint(2, 0x80, port, one_byte);
+  EXPECT_EQ(breakpoint_pages(vcpu), (Pages{none, none, none, none}));
+  EXPECT_FALSE(port_breakpoints_armed(vcpu));
+  vcpu.cr4 |= cr4::debugging_extensions;
+  EXPECT_TRUE(port_breakpoints_armed(vcpu));
+  vcpu.dr7 &= ~0xffu;
+  EXPECT_FALSE(port_breakpoints_armed(vcpu));
+}
+
 TEST(Breakpoints, DisabledOnesAreNotMet) {
   Vcpu vcpu = with_breakpoint(0, 0x1000, access, four_bytes);
   vcpu.dr7 &= ~0xffu;

@@ -271,6 +271,26 @@ TEST(DeviceRegisters, AnInterruptThatAnAccessMakesIsDelivered) {
   EXPECT_EQ(run.vcpu[Register::edi], 1u + 2u + 3u);
 }
 
+// A kernel with a breakpoint armed elsewhere runs as fast as any: its timer would overtake it.
+TEST(Breakpoints, FarFromTheCodeDoNotKeepItFromTheCache) {
+  constexpr std::uint32_t far = 0x10000;
+  const std::vector<std::uint8_t> program = {
+      0xb8, 0,    0,    1,    0,     // mov eax, 10000
+      0x0f, 0x23, 0xc0,              // mov dr0, eax
+      0xb8, 0x02, 0x04, 0x0d, 0,     // mov eax, d0402: four bytes, writes
+      0x0f, 0x23, 0xf8,              // mov dr7, eax
+      0xb9, 200,  0,    0,    0,     // mov ecx, 200
+      0x8b, 0x1d, 0,    0x40, 0, 0,  // mov ebx, [4000]
+      0x89, 0x0d, 0,    0x40, 0, 0,  // mov [4000], ecx
+      0xe2, 0xf2, 0xe6, 0xf4};       // loop; out f4, al
+  GuestRun run(program);
+  run.run(~0u);
+  ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << run.end.reason;
+  EXPECT_EQ(run.vcpu.breakpoints[0], far);
+  EXPECT_EQ(run.vcpu[Register::ebx], 2u);
+  EXPECT_LE(run.interpreted_moves, 8u);
+}
+
 struct Row {
   const char* name;
   std::vector<std::uint8_t> program;  // ends by itself with OUT to the exit port

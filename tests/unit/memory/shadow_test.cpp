@@ -420,6 +420,52 @@ TEST_F(Shadow, TranslatedCodeIsToldThatItIsNoLongerTheUsers) {
   EXPECT_EQ(code.slots, (std::vector<unsigned>{1}));
 }
 
+// The page of an armed breakpoint: not in this address space, not in one loaded later, not by way
+// of a table that stands twice.
+TEST_F(Shadow, AHiddenPageIsShownNowhere) {
+  const GuestLinear twin(linear.value() + 0x400000), beside(linear.value() + 0x1000);
+  constexpr auto none = ShadowPaging::no_page;
+  map_page(P | W | U | A, P | W | U | A | D);
+  set_directory(2, table.value() | P | W | U | A);
+  set_table(6, 0x21000 | P | W | U | A | D);
+  guest.memory.write(other_directory + 4, table.value() | P | W | U | A, 4);
+  for (const View view : views) {
+    ASSERT_TRUE(access(linear, view, true));
+    ASSERT_TRUE(access(beside, view, true));
+  }
+  shadow.hide({none, linear.page_number(), none, none});
+  EXPECT_TRUE(shadow.hides(linear));
+  EXPECT_FALSE(shadow.hides(beside));
+  for (const View view : views) {
+    EXPECT_FALSE(shown(linear, view).present);
+    EXPECT_TRUE(shown(beside, view).writable);
+    EXPECT_FALSE(access(linear, view, false));
+    EXPECT_FALSE(access(twin, view, false)) << "the same table";
+    EXPECT_FALSE(shown(linear, view).present);
+  }
+  shadow.hide({none, none, none, none});
+  EXPECT_FALSE(shadow.hides(linear));
+  use(other_directory);
+  ASSERT_TRUE(access(linear, View::user, true));
+  use(directory);
+  shadow.hide({linear.page_number(), none, none, none});
+  use(other_directory);
+  shadow.load(View::user);
+  EXPECT_FALSE(shown(linear, View::user).present);
+  EXPECT_FALSE(shadow.flush_due());
+}
+
+// Whoever translated code from there hears of it.
+TEST_F(Shadow, HidingAPageTakesItsCode) {
+  constexpr auto none = ShadowPaging::no_page;
+  map_page(P | W | U | A, P | W | U | A | D);
+  guest.table.watch(page, Watcher::translated_code);
+  ASSERT_TRUE(access(linear, View::kernel, false));
+  shadow.hide({linear.page_number(), none, none, none});
+  EXPECT_EQ(code.frames, (std::vector<GuestPhysical>{page}));
+  EXPECT_TRUE(shadow.flush_due());
+}
+
 TEST_F(Shadow, NeedsNoFramesOnceItHasTakenThem) {
   shadow.set_budget(64);
   shadow.take_frames();

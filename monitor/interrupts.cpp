@@ -143,8 +143,8 @@ Guarded<Transfer> deliver_inner_level(Vcpu& vcpu, LinearMemory& memory, const Ev
   const StackPointer stack = TRY(inner_stack(vcpu, memory, cpl));
   const DescriptorCache ss =
       TRY(stack_segment_for(vcpu, memory, stack.ss, cpl, Vector::invalid_tss));
-  PushFrame frame(ss, stack.esp, gate.gate_size(), Privilege::supervisor,
-                  selector::error_code(stack.ss));
+  PushFrame frame(ss, merged_esp(ss, vcpu[Register::esp], stack.esp), gate.gate_size(),
+                  Privilege::supervisor, selector::error_code(stack.ss));
   if (vcpu.virtual_8086()) {
     for (const Segment segment : data_segments) frame.push(vcpu[segment].selector);
   }

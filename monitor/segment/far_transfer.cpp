@@ -95,7 +95,8 @@ Guarded<Transfer> call_inner_level(Vcpu& vcpu, LinearMemory& memory, const Table
   const StackPointer stack = TRY(inner_stack(vcpu, memory, cpl));
   const DescriptorCache ss =
       TRY(stack_segment_for(vcpu, memory, stack.ss, cpl, Vector::invalid_tss));
-  PushFrame frame(ss, stack.esp, size, Privilege::supervisor, selector::error_code(stack.ss));
+  PushFrame frame(ss, merged_esp(ss, vcpu[Register::esp], stack.esp), size, Privilege::supervisor,
+                  selector::error_code(stack.ss));
   frame.push(vcpu[Segment::ss].selector);
   frame.push(vcpu[Register::esp]);
   TRY(frame.probe(memory));  // before the parameters are read

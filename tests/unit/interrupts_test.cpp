@@ -285,6 +285,18 @@ TEST(Deliver, InstructionsInt3AndIntoCheckTheGateButIcebpDoesNot) {
   }
 }
 
+// The TSS has all of ESP, but a stack of 16 bits takes SP from it; so do QEMU and Bochs.
+TEST(Deliver, InnerStackOf16BitsLeavesTheUpperHalfOfEsp) {
+  Machine machine;
+  machine.at_level(3);
+  machine.set(Machine::scratch, flat(access::data & ~attribute::size_32));
+  machine.set_inner_stack(0, Machine::scratch, Machine::kernel_stack);
+  machine.set_gate(vector, interrupt_gate());
+  machine.vcpu[Register::esp] = 0xabcd9000;
+  ASSERT_EQ(deliver(machine, Event::external(vector)).outcome, Delivery::Outcome::delivered);
+  EXPECT_EQ(machine.vcpu[Register::esp], 0xabcd0000 | (Machine::kernel_stack - 20));
+}
+
 struct Obstacle {
   const char* name;
   std::function<void(Machine&)> put;

@@ -96,6 +96,8 @@ def _add_tree_commands(commands):
                       help="of --random (default translate,interpret; there is guard too)")
     test.add_argument("--until-mismatch", action="store_true",
                       help="of --random: stop at the first, keep nothing")
+    test.add_argument("--modes", default="flat,small,v86", metavar="NAMES",
+                      help="of --random: how sequences start: in 32-bit or 16-bit segments, in V86 mode")
     test.add_argument("--emulator", choices=["qemu", "bochs"], default="qemu",
                       help="of --random (default qemu)")
     test.add_argument("--hostile", type=run_options.positive, metavar="MINUTES",
@@ -128,7 +130,7 @@ def do_build(_options):
 def do_test(options):
     if options.random is not None:
         return randomtest.run(options.random, options.seed, options.engines, options.emulator,
-                              options.until_mismatch)
+                              options.until_mismatch, tuple(options.modes.split(",")))
     if options.hostile is not None:
         return hostile.run(options.hostile, int(options.seed))
     return suite.run(options.all, options.select)

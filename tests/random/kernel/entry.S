@@ -38,6 +38,8 @@ enter_sequence:
   push %edi
   mov %esp, kernel_stack_pointer
   mov $sequence_entry, %ebp
+  testb $2, entry_eflags + 2(%ebp)
+  jnz 4f
   testb $3, entry_cs(%ebp)
   jz 1f
   pushl entry_ss(%ebp)
@@ -64,6 +66,23 @@ enter_sequence:
 3:popf
   lss %cs:sequence_entry + entry_stack, %esp
   ljmp *%cs:sequence_entry + entry_target
+4:pushl entry_gs(%ebp)
+  pushl entry_fs(%ebp)
+  pushl entry_ds(%ebp)
+  pushl entry_es(%ebp)
+  pushl entry_ss(%ebp)
+  pushl entry_general + 16(%ebp)
+  pushl entry_eflags(%ebp)
+  pushl entry_cs(%ebp)
+  pushl entry_eip(%ebp)
+  mov entry_general + 0(%ebp), %eax
+  mov entry_general + 4(%ebp), %ecx
+  mov entry_general + 8(%ebp), %edx
+  mov entry_general + 12(%ebp), %ebx
+  mov entry_general + 24(%ebp), %esi
+  mov entry_general + 28(%ebp), %edi
+  mov entry_general + 20(%ebp), %ebp
+  iret
 
 // One stub of 16 bytes for each vector.
 .global sequence_stubs

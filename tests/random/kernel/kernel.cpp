@@ -7,6 +7,7 @@
 #include "report.hpp"
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "v86_monitor.hpp"
 
 const char* const test_name = "random";
 
@@ -25,10 +26,17 @@ namespace {
 void run(const Sequence& sequence) {
   memory::prepare(sequence);
   processor::prepare(sequence);
-  enter_sequence();
+  processor::enter(sequence);
   processor::regain();
-  memory::look();
+  memory::look(sequence);
   processor::look(sequence_state);
+  for (u32 times = 0; times < v86_monitor::most_times; ++times) {
+    if (!v86_monitor::served(sequence, sequence_state)) break;
+    processor::enter_again(sequence, sequence_state);
+    processor::regain();
+    memory::look(sequence);
+    processor::look(sequence_state);
+  }
   report(sequence, sequence_state);
   memory::restore(sequence);
 }

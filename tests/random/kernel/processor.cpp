@@ -19,7 +19,10 @@ struct FullTaskState {
 };
 static_assert(sizeof(FullTaskState) == 104);
 FullTaskState fault_task, other_task;
-FullTaskState& main_task() { return reinterpret_cast<FullTaskState&>(task_state()); }
+// With an I/O bitmap for the ports up to 37fh.
+struct MainTaskState : FullTaskState {
+  u32 ports[29];
+} main_task;
 
 u32 end_of(const void* stack, u32 size) { return reinterpret_cast<u32>(stack) + size; }
 
@@ -51,14 +54,20 @@ void make_other_task(u32 ring) {
   gdt()[other_task_entry] = available_task(&other_task, 0xe9);
 }
 
+u32 main_task_limit = sizeof(FullTaskState) - 1;
+
 void load_main_task() {
   gdt()[fault_tss_entry] = available_task(&fault_task);
-  gdt()[tss_selector / 8] = available_task(&main_task());
+  // The limit is the sequence's.
+  const u32 at = reinterpret_cast<u32>(&main_task);
+  gdt()[tss_selector / 8] = make_segment(at, main_task_limit, 0x89, 0);
   asm volatile("ltr %0" : : "r"(tss_selector));
 }
 
 void make_tasks() {
-  main_task().esp0 = end_of(trap_stack, sizeof trap_stack);
+  main_task.io_map = sizeof(FullTaskState);
+  main_task.esp0 = end_of(trap_stack, sizeof trap_stack);
+  main_task.ss0 = kernel_data;
   fault_task = {};
   fault_task.cr3 = directory.address();
   fault_task.eip = reinterpret_cast<u32>(double_fault_entry);
@@ -95,7 +104,7 @@ constexpr bool has_error_code(u32 vector) {
 
 void take_from_task(State& state) {
   const bool other = fault_task.link / 8 == other_task_entry;
-  const FullTaskState& task = other ? other_task : main_task();
+  const FullTaskState& task = other ? other_task : main_task;
   for (unsigned r = 0; r < 8; ++r) state.general[r] = task.general[r];
   u32* const segments[] = {&state.es, &state.cs, &state.ss, &state.ds, &state.fs, &state.gs};
   for (unsigned s = 0; s < 6; ++s) *segments[s] = task.segments[s] & 0xffff;
@@ -119,9 +128,31 @@ void take_from_stack(State& state) {
   state.eip = next();
   state.cs = next() & 0xffff;
   state.eflags = next();
-  if ((state.cs & 3) == 0) return;
-  esp = next();
+  const bool from_v86 = state.eflags & vm_flag;
+  if (!from_v86 && (state.cs & 3) == 0) return;
+  const u32 outer_esp = next();
   state.ss = next() & 0xffff;
+  esp = outer_esp;
+  if (!from_v86) return;
+  u32* const segments[] = {&state.es, &state.ds, &state.fs, &state.gs};
+  for (unsigned s = 0; s < 4; ++s) *segments[s] = memory_at(frame + 4 * s) & 0xffff;
+}
+
+// Of a Sequence or a State.
+template <class Registers>
+Entry entry_of(const Registers& from) {
+  Entry entry;
+  for (unsigned r = 0; r < 8; ++r) entry.general[r] = from.general[r];
+  entry.es = from.es;
+  entry.cs = entry.far_target[1] = from.cs;
+  entry.ss = entry.far_stack[1] = from.ss;
+  entry.ds = from.ds;
+  entry.fs = from.fs;
+  entry.gs = from.gs;
+  entry.eip = entry.far_target[0] = from.eip;
+  entry.far_stack[0] = from.general[4];
+  entry.eflags = from.eflags;
+  return entry;
 }
 
 }  // namespace
@@ -142,30 +173,34 @@ void prepare(const Sequence& sequence) {
   for (unsigned i = 0; i < ldt_descriptors; ++i) set(ldt[i], sequence.ldt[i]);
   for (unsigned i = 0; i < random_gates; ++i) set_gate(first_gate + i, sequence.gates[i]);
   asm volatile("lldt %0" : : "r"(sequence.ldtr));
-  main_task().ss1 = sequence.ss1;
-  main_task().esp1 = sequence.esp1;
-  main_task().ss2 = sequence.ss2;
-  main_task().esp2 = sequence.esp2;
+  main_task.ss1 = sequence.ss1;
+  main_task.esp1 = sequence.esp1;
+  main_task.ss2 = sequence.ss2;
+  main_task.esp2 = sequence.esp2;
+  for (u32& word : main_task.ports) word = sequence.ports;
+  if (main_task_limit != sequence.task_limit) {
+    main_task_limit = sequence.task_limit;
+    load_main_task();
+  }
   make_other_task(sequence.number & 3);
-  for (unsigned i = 0; i < saved_task_words; ++i) (&main_task().eip)[i] = 0;
-  Entry& entry = sequence_entry;
-  for (unsigned r = 0; r < 8; ++r) entry.general[r] = sequence.general[r];
-  entry.es = sequence.es;
-  entry.cs = sequence.cs;
-  entry.ss = sequence.ss;
-  entry.ds = sequence.ds;
-  entry.fs = sequence.fs;
-  entry.gs = sequence.gs;
-  entry.eip = entry.far_target[0] = sequence.eip;
-  entry.far_target[1] = sequence.cs;
-  entry.far_stack[0] = sequence.general[4];
-  entry.far_stack[1] = sequence.ss;
-  entry.eflags = sequence.eflags;
+  for (unsigned i = 0; i < saved_task_words; ++i) (&main_task.eip)[i] = 0;
   asm volatile("mov %0, %%cr2" : : "r"(0));
   asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff0));
   for (const u32 msr : {0x174u, 0x175u, 0x176u}) write_msr(msr, 0);
+}
+
+void enter(const Sequence& sequence) {
+  sequence_entry = entry_of(sequence);
   set_cr4(sequence.cr4);
   set_cr0(sequence.cr0);
+  enter_sequence();
+}
+
+void enter_again(const Sequence& sequence, const State& state) {
+  sequence_entry = entry_of(state);
+  set_cr4(sequence.cr4);
+  set_cr0(state.cr0);
+  enter_sequence();
 }
 
 void regain() {
@@ -181,7 +216,19 @@ void look(State& state) {
   take_from_stack(state);
 }
 
-u32 saved_task_word(unsigned index) { return (&main_task().eip)[index]; }
+// The trampoline's own frame, which `look` has taken, lies below.
+u32 trap_stack_words(const State& state) {
+  const u32 top = end_of(trap_stack, sizeof trap_stack), esp = state.general[4];
+  return !state.by_task && state.tr == tss_selector && esp < top && esp >= top - 64
+             ? (top - esp) / 4
+             : 0;
+}
+
+u32 trap_stack_word(u32 index) {
+  return memory_at(end_of(trap_stack, sizeof trap_stack) - 4 - 4 * index);
+}
+
+u32 saved_task_word(unsigned index) { return (&main_task.eip)[index]; }
 
 u64 descriptor_before(const Sequence& sequence, unsigned index) {
   if (index < random_descriptors) return sequence.gdt[index];

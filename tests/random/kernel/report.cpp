@@ -65,7 +65,7 @@ void put_registers(const Sequence& sequence, const State& state) {
 }
 
 void put_page_bits(const Sequence& sequence) {
-  for (unsigned page = 0; page <= pages; ++page) {
+  for (unsigned page = 0; page < memory::all_entries; ++page) {
     const u32 bits = memory::changed_bits(sequence, page);
     if (!bits) continue;
     put(" page");
@@ -78,9 +78,9 @@ void put_page_bits(const Sequence& sequence) {
 constexpr u32 most_words = 24;
 u32 word_count, word_sum;
 
-void put_words() {
+void put_words(const Sequence& sequence) {
   word_count = word_sum = 0;
-  memory::changed_words([](u32 address, u32 value) {
+  memory::changed_words(sequence, [](u32 address, u32 value) {
     word_sum = (word_sum << 5 | word_sum >> 27) ^ address ^ value * 0x9e3779b1;
     if (++word_count > most_words) return;
     put(" m");
@@ -114,6 +114,17 @@ void put_left_task() {
   }
 }
 
+// What a gate has pushed before the trampoline's INT3 came.
+void put_trap_stack(const State& state) {
+  const u32 count = processor::trap_stack_words(state);
+  for (u32 i = 0; i < count; ++i) {
+    put(" s");
+    put_hex(i);
+    put("=");
+    put_hex(processor::trap_stack_word(i));
+  }
+}
+
 }  // namespace
 
 void report(const Sequence& sequence, const State& state) {
@@ -129,9 +140,10 @@ void report(const Sequence& sequence, const State& state) {
   field_if(state.dr6 != 0xffff0ff0, "dr6", state.dr6);
   put_registers(sequence, state);
   if (state.tr / 8 == other_task_entry) put_left_task();
+  put_trap_stack(state);
   put_page_bits(sequence);
   put_descriptors(sequence);
-  put_words();
+  put_words(sequence);
   send();
 }
 

@@ -163,6 +163,19 @@ TEST(FarTransfer, CallGateCopiesParameters) {
   }
 }
 
+// As for an interrupt's (interrupts_test.cpp).
+TEST(FarTransfer, CallGateToStackOf16BitsLeavesTheUpperHalfOfEsp) {
+  Machine machine;
+  machine.at_level(3);
+  machine.set(gate_selector,
+              Descriptor::gate(SystemType::call_gate_32, 3, Machine::code_0, 0x7000));
+  machine.set(Machine::scratch, flat(access::data & ~attribute::size_32));
+  machine.set_inner_stack(0, Machine::scratch, Machine::kernel_stack);
+  machine.vcpu[Register::esp] = 0xabcd9000;
+  ASSERT_TRUE(call(machine, gate_selector | 3).ok());
+  EXPECT_EQ(machine.vcpu[Register::esp], 0xabcd0000 | (Machine::kernel_stack - 16));
+}
+
 struct Refusal {
   const char* name;
   std::function<void(Machine&)> put;

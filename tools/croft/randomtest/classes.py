@@ -1,6 +1,6 @@
 """The classes of instructions with their weights, and the random opcode that may end a sequence."""
 
-from . import plain, system, transfers, vector
+from . import plain, system, tables, transfers, vector
 
 
 def wild(e):
@@ -64,9 +64,14 @@ CLASSES = {
     "local table": (system.local_table, 2), "far jump": (transfers.far_jump, 3),
     "far call": (transfers.far_call, 2), "far return": (transfers.far_return, 3),
     "interrupt return": (transfers.interrupt_return, 4), "gate": (transfers.gate, 4),
-    "task": (transfers.task, 1),
+    "task": (transfers.task, 1), "page entry": (tables.page_entry, 4),
+    "directory entry": (tables.directory_entry, 2), "write protection": (tables.write_protect, 1),
 }
+# In virtual-8086 mode these are wanted more often: what traps there, and what moves between segments.
+V86_WEIGHT = 3
+SENSITIVE_IN_V86 = frozenset(("virtual flags", "interrupt", "port", "interrupt return", "segment load", "gate",
+                              "far jump", "far call", "far return"))
 LAST = {"any byte": (wild, 1)}  # only at the end of a sequence
 # Those that go through DS without a choice.
 USES_DATA_SEGMENT = frozenset(("bound", "segment load", "far jump", "branch", "self-modifying", "x87",
-                               "MMX and SSE"))
+                               "MMX and SSE", "page entry", "directory entry", "write protection"))

@@ -7,7 +7,7 @@ import time
 from .. import build, paths, progress
 from . import compare, runner
 from .coverage import Coverage
-from .generator import generate
+from .generator import MODES, generate
 from .reduce import mismatches, reduce
 from .sequence import from_text, to_text
 
@@ -19,8 +19,9 @@ MOST_REDUCED = 8  # mismatches of a run that are reduced; the rest is counted on
 class Run:
     """All batches of one run, and what came of them."""
 
-    def __init__(self, seed, emulator, machines, folder):
+    def __init__(self, seed, emulator, machines, folder, modes):
         self.seed, self.emulator, self.machines, self.folder = seed, emulator, machines, folder
+        self.modes = modes
         self.coverage = Coverage()
         self.compared = collections.Counter()
         self.lost = 0
@@ -28,7 +29,8 @@ class Run:
         self.unexplained = []  # (machine, number, sequence, verdict)
 
     def batch(self, first, count):
-        sequences = [generate(self.seed, number, self.emulator.profile) for number in range(first, first + count)]
+        sequences = [generate(self.seed, number, self.emulator.profile, self.modes)
+                     for number in range(first, first + count)]
         expected = runner.run(self.emulator.bare, sequences, self.folder)
         for index, sequence in enumerate(sequences):
             self.coverage.add(sequence, expected[index])
@@ -61,7 +63,7 @@ def keep(run, folder=FOUND):
         print(f"kept {file.relative_to(paths.ROOT)}", flush=True)
 
 
-def run(count, seed, engines, emulator_name, until_mismatch=False):
+def run(count, seed, engines, emulator_name, until_mismatch=False, modes=tuple(MODES)):
     """Returns croft's exit status: 1 if anything differed that no rule explains. until_mismatch: stops
     there, and keeps nothing."""
     build.image()
@@ -69,7 +71,7 @@ def run(count, seed, engines, emulator_name, until_mismatch=False):
     with tempfile.TemporaryDirectory(prefix="croft-random-") as folder:
         emulator = runner.EMULATORS[emulator_name]
         machines = [emulator.hosted[name] for name in engines.split(",")]
-        made = Run(seed, emulator, machines, folder)
+        made = Run(seed, emulator, machines, folder, modes)
         step = SMALL_BATCH if until_mismatch else BATCH
         for first in range(0, count, step):
             made.batch(first, min(step, count - first))

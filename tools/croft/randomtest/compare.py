@@ -7,6 +7,7 @@ that left it so (flags.py); what a machine is known to do differently is explain
 import dataclasses
 
 from . import flags, known
+from .sequence import BASE, LOW_BASE, VM
 
 TRAPS = frozenset((1, 3, 4))  # the saved EIP is behind the instruction; as for INT n
 
@@ -29,15 +30,23 @@ def fields_of(line):
     return dict(word.split("=", 1) for word in line.split()[1:])
 
 
-def index_at(sequence, eip):
-    """The index of the instruction at this address, None if it is elsewhere."""
-    addresses = sequence.addresses()
-    return addresses.index(eip) if eip in addresses else None
+def place_of(fields):
+    """Where in the sandbox the saved EIP points, whatever the mode."""
+    eip = int(fields["eip"], 16)
+    if int(fields["flags"], 16) & VM:
+        return int(fields["cs"], 16) * 16 + eip - LOW_BASE
+    return eip - BASE if eip >= BASE else eip
+
+
+def index_at(sequence, fields):
+    """The index of the instruction that the ending is at, None if it is elsewhere."""
+    offsets, place = sequence.offsets(), place_of(fields)
+    return offsets.index(place) if place in offsets else None
 
 
 def culprit(sequence, fields):
     """The instruction that raised what ended the sequence; None if it is not known."""
-    index = index_at(sequence, int(fields["eip"], 16))
+    index = index_at(sequence, fields)
     if index is None:
         return None
     vector = int(fields["v"], 16)
@@ -48,7 +57,7 @@ def culprit(sequence, fields):
 
 def _undefined_flags(sequence, fields):
     before = flags.undefined_before(sequence.instructions)
-    index = index_at(sequence, int(fields["eip"], 16))
+    index = index_at(sequence, fields)
     if index is not None:
         return before[index]
     everywhere = 0

@@ -6,8 +6,8 @@ data. So most memory operands hit something, and some do not.
 
 import dataclasses
 
-from . import flags
-from .sequence import BASE, Instruction
+from . import flags, sixteen
+from .sequence import FLAT, V86, Instruction
 
 EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
 DATA = (EAX, ECX, EDX)
@@ -34,14 +34,22 @@ STRICT = Profile(True, True, True)
 class Encoder:
     """Emits instructions and keeps what the generator must know about the state."""
 
-    def __init__(self, rng, ring, profile):
-        self.rng, self.ring, self.profile = rng, ring, profile
+    def __init__(self, rng, sequence, profile):
+        self.rng, self.profile = rng, profile
+        self.sequence = sequence  # its start state; options are added as instructions need them
+        self.ring, self.mode, self.base = sequence.ring, sequence.mode, sequence.base()
+        self.sixteen = self.mode != FLAT  # the code segment's width, at the instruction to come
+        self.flat_code = self.mode == FLAT  # and whether it begins at 0
         self.out = []
+        # For tables.py: the pages that are absent for sure, whether any may be global, and the directory's
+        # entry of the free slot.
+        self.absent = {page for page, rights in enumerate(sequence.rights) if not rights & 1}
+        self.may_be_global = any(rights & 0x100 for rights in sequence.rights)
+        self.free_is_absent = True
         self.pending = []  # branches whose target is not there yet: (index, instructions to go)
         self.risky = set()  # segments that memory operands leave alone
         self.undefined = 0
         self.kind = "random"
-        self.sixteen = False
 
     def value(self):
         choice = self.rng.random()
@@ -57,24 +65,32 @@ class Encoder:
         """In a data page, now and then near its end."""
         page = self.rng.choice((2, 2, 3, 6, 9))
         if self.rng.random() < 0.25:
-            return BASE + page * 0x1000 + 0x1000 - self.rng.randrange(16)
-        return BASE + page * 0x1000 + self.rng.randrange(0x40, 0xF00)
+            return self.base + page * 0x1000 + 0x1000 - self.rng.randrange(16)
+        return self.base + page * 0x1000 + self.rng.randrange(0x40, 0xF00)
 
-    def emit(self, code, **how):
-        instruction = Instruction(bytes(code), self.kind, **how)
-        change = flags.effect(instruction.code)
+    def emit(self, code, as_is=False, **how):
+        """as_is: without prefixes that only a 16-bit code segment needs."""
+        code = bytes(code)
+        if self.sixteen and not as_is:
+            code = sixteen.converted(code, self.rng)
+        if how.get("absolute"):
+            how.setdefault("flat", self.flat_code)
+        instruction = Instruction(code, self.kind, sixteen=self.sixteen, **how)
+        change = flags.effect(instruction.code, self.sixteen)
         if change.reads & self.undefined:
-            self._append(Instruction(bytes((0x3C, self.rng.randrange(256))), self.kind))
+            self._append(Instruction(bytes((0x3C, self.rng.randrange(256))), self.kind, sixteen=self.sixteen))
         self._append(instruction)
         return len(self.out) - 1
 
     def _append(self, instruction):
-        change = flags.effect(instruction.code)
+        change = flags.effect(instruction.code, instruction.sixteen)
         self.undefined = self.undefined & ~change.defines | change.undefined
         self.out.append(instruction)
 
     def branch(self, code, size, **how):
         """A forward branch over a few of the instructions to come."""
+        if self.sixteen and size == 4 and not how and self.rng.random() < 0.75:
+            code, size = b"\x66" + code, 2
         index = self.emit(code, target=len(self.out) + 1, size=size, **how)
         self.pending.append((index, self.rng.randrange(1, 4)))
 
@@ -105,6 +121,10 @@ class Encoder:
         rng = self.rng
         form = rng.random()
         prefixes, default = b"", DS
+        if self.sixteen and rng.random() < 0.85:
+            return self._short_memory(reg, write, segment)
+        if self.mode == V86 and not self.profile.limits:
+            form *= 0.45  # what is beyond 64 KB may not fault on the bare machine
         if form < 0.45:
             pointer = rng.choice(POINTERS)
             default = SS if pointer == EBP else DS
@@ -132,6 +152,32 @@ class Encoder:
             tail = bytes((0x06 | reg << 3,)) + rng.randrange(0x8000).to_bytes(2, "little")
         return prefixes + self.segment(default, write, segment), tail
 
+    def _short_memory(self, reg, write, segment):
+        """As `memory`, by 16-bit addressing, encoded for a 32-bit code segment."""
+        rng = self.rng
+        form = rng.choice((4, 5, 7, 7, 6, 6, 0, 1, 2, 3, 8))
+        default = SS if form in (2, 3, 6) else DS
+        if form == 8:
+            tail = bytes((0x06 | reg << 3,)) + (self.address() & 0xFFFF).to_bytes(2, "little")
+        elif form < 4 or rng.random() < 0.2:
+            tail = bytes((0x80 | reg << 3 | form,)) + (rng.randrange(-0x100, 0x100) & 0xFFFF).to_bytes(2, "little")
+        else:
+            tail = bytes((0x40 | reg << 3 | form, rng.randrange(-64, 64) & 0xFF))
+        return b"\x67" + self.segment(default, write, segment), tail
+
+    def frame_size(self):
+        """(prefix, bytes) of what transfers push and pop: 16 bits only in a 16-bit code segment."""
+        return (b"\x66", 2) if self.sixteen and self.rng.random() < 0.7 else (b"", 4)
+
+    def push(self, value, frame):
+        prefix, size = frame
+        self.emit(prefix + b"\x68" + (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+
+    def push_place(self, steps, frame, **how):
+        """Pushes the offset of an instruction to come."""
+        prefix, size = frame
+        self.emit(prefix + b"\x68", target=len(self.out) + steps, size=size, absolute=True, **how)
+
     def segment(self, default, write, wanted=None):
         """An override prefix, if one is wanted or the default is better left alone."""
         rng = self.rng
@@ -149,6 +195,8 @@ class Encoder:
         return b"", bytes((0xC0 | reg << 3 | rm,))
 
     def size_prefix(self, chance=0.2):
+        if self.sixteen and chance < 1:
+            chance = 0.75  # without any prefix then
         return b"\x66" if self.rng.random() < chance else b""
 
     def immediate(self, size):

@@ -105,8 +105,8 @@ def _fixed():
 _FIXED = _fixed()
 
 
-def effect(code):
-    """The effect of one encoded instruction (its displacement may be missing)."""
+def effect(code, sixteen=False):
+    """The effect of one encoded instruction (its displacement may be missing), in a 16-bit code segment."""
     prefixes, opcode, rest = split(code)
     register = rest[0] >> 3 & 7 if rest else 0
     if opcode in (0xA6, 0xA7, 0xAE, 0xAF) and (0xF2 in prefixes or 0xF3 in prefixes):
@@ -119,7 +119,7 @@ def effect(code):
         return _unary(register)
     if opcode in (0xFE, 0xFF) and register < 2:
         return _INCREMENT
-    narrow = opcode % 2 == 0 or 0x66 in prefixes
+    narrow = opcode % 2 == 0 or (0x66 in prefixes) != sixteen
     if opcode in (0xC0, 0xC1):
         return _shift(register, rest[-1] & 31, narrow)
     if opcode in (0xD0, 0xD1):
@@ -144,7 +144,7 @@ def undefined_before(instructions):
     """
     before = [0] * (len(instructions) + 1)
     for index, instruction in enumerate(instructions):
-        change = effect(instruction.code)
+        change = effect(instruction.code, instruction.sixteen)
         after = before[index] & ~change.defines | change.undefined
         before[index + 1] |= after
         if instruction.target is not None:

@@ -1,12 +1,14 @@
 """Makes sequences: the state in which one starts, and its instructions."""
 
+import dataclasses
 import random
 
 from . import flags
 from .encoding import DS, Encoder, Profile
-from .classes import CLASSES, LAST, USES_DATA_SEGMENT
-from .selectors import CODE_SELECTORS
-from .sequence import BASE, CODE_MAX, FULL_RIGHTS, GATE_COUNT, GDT_COUNT, LDT_COUNT, PAGES, WORD_COUNT, Sequence
+from .classes import CLASSES, LAST, SENSITIVE_IN_V86, USES_DATA_SEGMENT, V86_WEIGHT
+from .selectors import CODE_SELECTORS, small_selector
+from .sequence import (BASE, CODE_MAX, FLAT, FULL_RIGHTS, GATE_COUNT, GDT_COUNT, LDT_COUNT, PAGES, SMALL, TASK_LIMIT,
+                       V86, V86_MONITOR, VM, WORD_COUNT, Sequence)
 
 ENDS = (b"\x0f\x0b", b"\xcc", b"\xcd\x80")
 
@@ -37,10 +39,14 @@ def descriptor(rng, profile):
 TRAMPOLINE = BASE + 0x1800  # INT3 in the second code page
 
 
-def gate(rng, types, strict):
+def gate(rng, types, strict, mode):
     """A call, interrupt, trap or task gate to the trampoline, by a selector of some ring."""
     selector = rng.choice(CODE_SELECTORS) if rng.random() < 0.85 else rng.randrange(16, 32) << 3
     offset = TRAMPOLINE + rng.randrange(64)
+    if mode == SMALL and rng.random() < 0.4:
+        selector, offset = small_selector(0, rng.randrange(4)), offset - BASE
+    if mode == V86 and not strict:  # TCG takes a handler of ring 1
+        selector = rng.choice((0x10, 0x10, 0x10, 0x23))
     kind = rng.choice(types)
     if kind in (4, 6, 7):  # of 16 bits: the upper half of the offset is not used
         offset = offset & 0xFFFF | (rng.getrandbits(16) << 16 if strict else 0)
@@ -72,9 +78,26 @@ def start_flags(rng, ring):
     return value
 
 
-def start_state(rng, profile, ring):
-    sequence = Sequence([], ring)
+def small_segment(rng, profile, index, ring):
+    """Of 16 bits, at the sandbox: code for index 0, data for 4."""
+    limit, granularity = (0xFFFF, 0) if profile.limits and rng.random() < 0.7 else (0xFFFFF, 8)
+    access = (0x9B if index == 0 else 0x93) | ring << 5
+    return (granularity << 20 | limit & 0xF0000 | access << 8 | BASE >> 16) << 32 | limit & 0xFFFF
+
+
+def start_ports(rng, sequence):
+    """The I/O bitmap's contents, and where the TSS ends: in some cases within the bitmap."""
+    sequence.ports = rng.choice((0, 0xFFFFFFFF, rng.getrandbits(32), rng.getrandbits(32) & rng.getrandbits(32)))
+    sequence.task_limit = rng.choice((TASK_LIMIT, TASK_LIMIT + 116, TASK_LIMIT + 116, 0x68 + 0x10, 0x68 + 0x11,
+                                      0x68 + 0x60, 0x68 + 0x61, 0x68 + 0x63))
+
+
+def start_state(rng, profile, ring, mode):
+    sequence = Sequence([], ring, mode)
     sequence.eflags = start_flags(rng, ring)
+    if mode == V86:
+        sequence.eflags = sequence.eflags & ~0x3000 | VM | rng.randrange(4) << 12
+        sequence.options = V86_MONITOR if rng.random() < 0.6 else 0
     sequence.cr0 = 0x80000031 | (0x10000 if rng.random() < 0.75 else 0)
     for bit, chance in ((2, 0.3), (4, 0.08), (8, 0.12)):
         sequence.cr0 |= bit if rng.random() < chance else 0
@@ -82,13 +105,23 @@ def start_state(rng, profile, ring):
     sequence.gdt = [descriptor(rng, profile) for _ in range(GDT_COUNT)]
     sequence.ldt = [descriptor(rng, profile) for _ in range(LDT_COUNT)]
     for index in (8, 10, 12, 14):  # selectors C0h, D0h, E0h, F0h
-        sequence.gdt[index] = gate(rng, (0xC, 0xC, 0xC, 0x4), profile.strict)
-    sequence.gates = [gate(rng, (0xE, 0xE, 0xF, 0x6, 0x7), profile.strict) for _ in range(GATE_COUNT)]
+        sequence.gdt[index] = gate(rng, (0xC, 0xC, 0xC, 0x4), profile.strict, mode)
+    sequence.gates = [gate(rng, (0xE, 0xE, 0xF, 0x6, 0x7), profile.strict, mode) for _ in range(GATE_COUNT)]
+    if mode == SMALL:
+        for index in (0, 4):
+            for of_ring in range(4):
+                sequence.gdt[index + of_ring] = small_segment(rng, profile, index, of_ring)
+        if rng.random() < 0.5:
+            sequence.inner = [0x7800, small_selector(4, 1), 0x7C00, small_selector(4, 2)]
+    if ring and rng.random() < 0.6 or mode == V86:
+        start_ports(rng, sequence)
     user = 4 if ring == 3 else 0
     code_needed = 1 | user if rng.random() < 0.95 else 0
     for page in range(PAGES):
         needed = code_needed if page < 2 else 0
         sequence.rights[page] = page_rights(rng, needed)
+    if rng.random() < 0.15:
+        sequence.rights[rng.choice((2, 3, 6, 7, 9, 10))] = 0  # for tables.py to fill
     if rng.random() < 0.04:
         sequence.directory_rights = rng.choice((3, 5, 0x27, 7, 0x25))
     sequence.words = [rng.getrandbits(32) if rng.random() < 0.7 else rng.randrange(16)
@@ -106,18 +139,23 @@ def start_registers(encoder, sequence):
         stack = rng.choice((0x4000, 0x5000, 0x6000)) + rng.randrange(0, 24)
     if rng.random() < 0.9:
         stack &= ~3
-    sequence.general[4] = BASE + stack
+    sequence.general[4] = sequence.base() + stack
 
 
-def generate(seed, number, profile=Profile()):
-    """The sequence of this number; the same for the same seed."""
+MODES = {FLAT: 6, SMALL: 2, V86: 2}  # with their weights
+
+
+def generate(seed, number, profile=Profile(), modes=tuple(MODES)):
+    """The sequence of this number; the same for the same seed, profile and modes."""
     rng = random.Random(f"{seed}/{number}")
-    ring = rng.choice((0, 0, 0, 3, 3, 3, 1, 2))
-    sequence = start_state(rng, profile, ring)
-    encoder = Encoder(rng, ring, profile)
+    mode = rng.choices(modes, [MODES[one] for one in modes])[0]
+    ring = 3 if mode == V86 else rng.choice((0, 0, 0, 3, 3, 3, 1, 2))
+    sequence = start_state(rng, profile, ring, mode)
+    encoder = Encoder(rng, sequence, profile)
     start_registers(encoder, sequence)
     names = list(CLASSES)
-    weights = [CLASSES[name][1] for name in names]
+    weights = [CLASSES[name][1] * (V86_WEIGHT if mode == V86 and name in SENSITIVE_IN_V86 else 1)
+               for name in names]
     steps = rng.randrange(1, 14)
     for _ in range(steps):
         before = len(encoder.out)
@@ -140,6 +178,5 @@ def generate(seed, number, profile=Profile()):
     encoder.settle(final=True)
     limit = len(encoder.out)
     sequence.instructions = [one if one.target is None or one.target <= limit else
-                             one.__class__(one.code, one.kind, limit, one.size, one.absolute, one.tail)
-                             for one in encoder.out]
+                             dataclasses.replace(one, target=limit) for one in encoder.out]
     return sequence

@@ -8,7 +8,7 @@ known if each of its fields is explained.
 import dataclasses
 
 from . import flags
-from .sequence import PAGES
+from .sequence import BASE, LOW_BASE, PAGES, V86
 
 RF = 0x10000
 
@@ -25,8 +25,13 @@ class Case:
 
     def number(self, name, side="expected"):
         if name == "esp_before":
-            return int(self.expected.get("esp", format(self.sequence.general[4], "x")), 16)
+            esp = int(self.expected.get("esp", format(self.sequence.general[4], "x")), 16)
+            return esp + BASE - self.sequence.base()  # words are named by their frame
         return int(getattr(self, side).get(name, "0"), 16)
+
+    def only_accessed_or_dirty(self, field):
+        """Whether a page entry differs in A and D alone; the field has what the sequence changed."""
+        return (self.number(field) ^ self.number(field, "got")) & ~0x60 == 0
 
     def vector(self):
         return self.number("v")
@@ -73,7 +78,7 @@ def _read_first(case, field):
     if case.culprit is not None and not writes_what_it_reads(*case.opcode()):
         return False
     if field.startswith("page"):
-        return field not in case.got and case.number(field) & ~0x60 == 0
+        return case.only_accessed_or_dirty(field)
     return field == "e" and case.number("e") | 2 == case.number("e", "got")
 
 
@@ -85,7 +90,7 @@ def _partial_frame(case, field):
     if case.vector() != 8 and not far_call or field not in case.expected:
         return False
     if field.startswith("page"):
-        return field not in case.got and case.number(field) & ~0x60 == 0
+        return case.only_accessed_or_dirty(field)
     return field[0] == "m" and -4 < case.number("esp_before") - int(field[1:], 16) <= 16
 
 
@@ -167,6 +172,15 @@ def _null_kept(case, field):
             and any(map(_is_far, case.sequence.instructions)))
 
 
+def _limit_in_v86(case, field):
+    """Segments end at 64 KB in virtual-8086 mode (SDM volume 3, 20.2.1). TCG does not look, and goes on or meets
+    what lies beyond."""
+    if case.sequence.mode != V86 or case.number("v", "got") not in (12, 13) or case.number("e", "got"):
+        return False
+    beyond = case.vector() == 14 and case.number("cr2") - LOW_BASE > 0xFFFC
+    return field != "run" and (beyond or case.number("eip") > 0xFFFF)
+
+
 def _time(case, field):
     """RDTSC shows the time if what overwrites EAX and EDX behind it is not reached."""
     return (field in ("eax", "edx") and case.vector() in (1, 8, 14) and case.culprit is not None
@@ -189,8 +203,8 @@ def _popped_before_fault(case, field):
 def _directory_first(case, field):
     """A stands for a translation that was used (SDM volume 3, 4.8). TCG sets it in the directory
     before it looks at the rights."""
-    return (field == f"page{PAGES:x}" and case.vector() in (8, 14)
-            and case.expected.get(field) == "20" and field not in case.got)
+    return (field in (f"page{PAGES:x}", f"page{PAGES + 1:x}") and case.vector() in (8, 14)
+            and case.number(field) ^ case.number(field, "got") == 0x20)
 
 
 RULES = {
@@ -210,6 +224,7 @@ RULES = {
     "TCG: SSE stores in halves": _stored_in_halves,
     "TCG: CPL before the whole instruction is fetched": _privilege_first,
     "TCG: a null FS or GS keeps its RPL": _null_kept,
+    "TCG: limits in V86 mode": _limit_in_v86,
     "time": _time,
 }
 

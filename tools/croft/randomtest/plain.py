@@ -239,20 +239,23 @@ def indirect_branch(e):
     """JMP and CALL by register or memory, RET: to the instruction behind, or a bit further."""
     choice = e.rng.randrange(5)
     register = e.rng.choice(DATA)
+    prefix, size = e.frame_size()
     if choice < 2:
-        e.branch(bytes((0xB8 + register,)), 4, absolute=True)
-        e.emit(bytes((0xFF, (0xE0, 0xD0)[choice] | register)))
+        e.branch(prefix + bytes((0xB8 + register,)), size, absolute=True)
+        e.emit(prefix + bytes((0xFF, (0xE0, 0xD0)[choice] | register)))
     elif choice == 2:
-        e.branch(b"\x68", 4, absolute=True)
-        e.emit(e.rng.choice((b"\xc3", b"\xc2\x00\x00", b"\xc2\x08\x00")))
+        e.branch(prefix + b"\x68", size, absolute=True)
+        e.emit(prefix + e.rng.choice((b"\xc3", b"\xc2\x00\x00", b"\xc2\x08\x00")))
     elif choice == 3:
-        e.branch(bytes((0xB8 + register,)), 4, absolute=True)
+        e.branch(prefix + bytes((0xB8 + register,)), size, absolute=True)
         address = e.address().to_bytes(4, "little")
-        e.emit(bytes((0x89, 0x05 | register << 3)) + address)
-        e.emit(b"\xff" + bytes((e.rng.choice((0x25, 0x15)),)) + address)
+        e.emit(prefix + bytes((0x89, 0x05 | register << 3)) + address)
+        e.emit(prefix + b"\xff" + bytes((e.rng.choice((0x25, 0x15)),)) + address)
     else:
-        prefix, tail = e.operand(e.rng.choice((2, 4)), False)
-        e.emit(prefix + b"\xff" + tail)  # wild
+        if e.sixteen and not e.profile.limits:
+            prefix = b"\x66"  # the bare machine does not look at the limit
+        address, tail = e.operand(e.rng.choice((2, 4)), False)
+        e.emit(prefix + address + b"\xff" + tail)  # wild
 
 
 def string(e):
@@ -283,4 +286,4 @@ def self_modifying(e):
     e.pending = [p for p in e.pending if p[0] != index]
     e.out[index] = dataclasses.replace(e.out[index], target=place)
     e.emit(bytes((0xC6, 0x80)) + (alias + 1).to_bytes(4, "little") + bytes((value,)))
-    e.emit(bytes((0xB0 + register, 0x55)))
+    e.emit(bytes((0xB0 + register, 0x55)), as_is=True)

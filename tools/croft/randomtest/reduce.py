@@ -6,7 +6,7 @@ import dataclasses
 from . import compare, flags, runner
 from .sequence import Sequence
 
-FIELDS = ("eflags", "cr0", "cr4", "ldtr", "directory_rights", "code_offset")
+FIELDS = ("eflags", "cr0", "cr4", "ldtr", "directory_rights", "code_offset", "options", "task_limit", "ports")
 WHOLE_LISTS = ("gdt", "ldt", "gates", "words", "inner", "segments")
 LISTS = ("rights", "general", "gdt", "words")
 MOST_ROUNDS = 20
@@ -27,7 +27,7 @@ def without(sequence, first, count):
 
 def consumes_undefined(sequence):
     before = flags.undefined_before(sequence.instructions)
-    return any(flags.effect(one.code).reads & mask
+    return any(flags.effect(one.code, one.sixteen).reads & mask
                for one, mask in zip(sequence.instructions, before))
 
 
@@ -45,7 +45,7 @@ def candidates(sequence):
         for first in range(0, length - size + 1, size):
             yield without(sequence, first, size)
         size //= 2
-    plain = Sequence([], sequence.ring)
+    plain = Sequence([], sequence.ring, sequence.mode)
     for name in FIELDS + WHOLE_LISTS:
         if getattr(sequence, name) != getattr(plain, name):
             yield _with(sequence, name, copy.copy(getattr(plain, name)))

@@ -3,7 +3,7 @@ the exceptions that an instruction asks for."""
 
 from .encoding import DATA, DS, EAX, ECX, EDX, ES, FS, GS, SS
 from .selectors import SYSTEM_SELECTORS, any_selector
-from .sequence import BASE
+from .sequence import V86
 
 
 def push_selector(e):
@@ -31,12 +31,13 @@ def virtual_flags(e):
             value &= ~0x100
         if e.rng.random() < 0.7:
             value &= ~0x7000
-        e.emit(b"\x68" + value.to_bytes(4, "little"))
-        e.emit(b"\x9d")
+        frame = e.frame_size()
+        e.push(value, frame)
+        e.emit(frame[0] + b"\x9d")
 
 
 def bound(e):
-    address = BASE + 0x2000 + 4 * e.rng.randrange(8)
+    address = e.base + 0x2000 + 4 * e.rng.randrange(8)
     e.emit(bytes((0x62, 0x05 | e.rng.choice(DATA) << 3)) + address.to_bytes(4, "little"))
 
 
@@ -46,6 +47,8 @@ def into(e):
 
 def software_interrupt(e):
     vector = e.rng.choice((3, 4, 5, 0x20, 0x30, 0x80, 0x81, 0xC0, 0xFF))
+    if e.mode == V86 and e.rng.random() < 0.7:
+        vector = 0x40 + e.rng.randrange(5)  # what the guest's monitor redirects, and one more
     e.emit(e.rng.choice((b"\xcc", bytes((0xCD, vector)), bytes((0xCD, vector)))))
 
 
@@ -66,14 +69,16 @@ def segment_load(e):
         e.load(register, selector | e.rng.choice((0, 0xABCD0000)))
         e.emit(bytes((0x8E, 0xC0 | segment << 3 | register)))
     elif choice == 1:
-        e.emit(b"\x68" + selector.to_bytes(4, "little"))
-        e.emit({ES: b"\x07", SS: b"\x17", DS: b"\x1f", FS: b"\x0f\xa1", GS: b"\x0f\xa9"}[segment])
+        frame = e.frame_size()
+        e.push(selector, frame)
+        e.emit(frame[0] + {ES: b"\x07", SS: b"\x17", DS: b"\x1f", FS: b"\x0f\xa1", GS: b"\x0f\xa9"}[segment])
     else:
-        address = BASE + 0x2000 + 8 * e.rng.randrange(8)
-        e.emit(b"\xc7\x05" + (address + 4).to_bytes(4, "little") + selector.to_bytes(4, "little"))
+        prefix, size = e.frame_size()
+        address = e.base + 0x2000 + 8 * e.rng.randrange(8)
+        e.emit(prefix + b"\xc7\x05" + (address + size).to_bytes(4, "little") + selector.to_bytes(size, "little"))
         opcode = {ES: b"\xc4", SS: b"\x0f\xb2", DS: b"\xc5", FS: b"\x0f\xb4", GS: b"\x0f\xb5"}[segment]
-        e.emit(opcode + bytes((0x05 | e.rng.choice(DATA) << 3,)) + address.to_bytes(4, "little"))
-    if not e.profile.strict:
+        e.emit(prefix + opcode + bytes((0x05 | e.rng.choice(DATA) << 3,)) + address.to_bytes(4, "little"))
+    if not e.profile.strict and e.mode != V86:
         e.risky.add(segment)
 
 

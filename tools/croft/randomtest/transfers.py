@@ -1,63 +1,96 @@
 """Generators of far transfers: jumps, calls, returns and IRET between segments and rings, gates, tasks."""
 
 from .encoding import DS, EAX, ES, FS, GS
-from .selectors import CODE_SELECTORS, STACK_SELECTORS, TASK, any_selector
-from .sequence import BASE
+from .selectors import TASK, any_selector, code_selector, stack_selector
+from .sequence import FLAT, SMALL, V86
+
+
+def _width(e):
+    """Of the code segment to go to: seldom the other one."""
+    if e.mode == SMALL and e.rng.random() < 0.3:
+        return not e.sixteen
+    return e.sixteen
+
+
+def _frame(e, sixteen):
+    """(prefix, bytes) of a transfer to code of this width: flat code is beyond 64 KB."""
+    if e.mode != FLAT and not sixteen:
+        return b"", 4
+    return e.frame_size()
+
+
+def _goes_on(e, sixteen):
+    """What is emitted next is for this width."""
+    e.sixteen, e.flat_code = sixteen, e.mode == FLAT or not sixteen
+
+
+def _selector(e, sixteen):
+    return code_selector(e, e.ring, sixteen) if e.rng.random() < 0.4 else any_selector(e)
 
 
 def far_jump(e):
-    selector = CODE_SELECTORS[e.ring] if e.rng.random() < 0.4 else any_selector(e)
+    sixteen = _width(e)
+    selector = _selector(e, sixteen)
     tail = selector.to_bytes(2, "little")
+    prefix, size = _frame(e, sixteen)
+    flat = e.mode == FLAT or not sixteen
     if e.rng.random() < 0.6:
-        e.emit(b"\xea", target=len(e.out) + 1, size=4, absolute=True, tail=tail)
-        return
-    address = BASE + 0x2000 + 8 * e.rng.randrange(8)
-    e.emit(b"\xc7\x05" + address.to_bytes(4, "little"), target=len(e.out) + 3, size=4, absolute=True)
-    e.emit(b"\xc7\x05" + (address + 4).to_bytes(4, "little") + selector.to_bytes(4, "little"))
-    e.emit(b"\xff\x2d" + address.to_bytes(4, "little"))
+        e.emit(prefix + b"\xea", target=len(e.out) + 1, size=size, absolute=True, tail=tail, flat=flat)
+    else:
+        address = e.base + 0x2000 + 8 * e.rng.randrange(8)
+        e.emit(prefix + b"\xc7\x05" + address.to_bytes(4, "little"), target=len(e.out) + 3, size=size,
+               absolute=True, flat=flat)
+        e.emit(b"\x66\xc7\x05" + (address + size).to_bytes(4, "little") + tail)
+        e.emit(prefix + b"\xff\x2d" + address.to_bytes(4, "little"))
+    _goes_on(e, sixteen)
 
 
 def far_call(e):
-    selector = CODE_SELECTORS[e.ring] if e.rng.random() < 0.4 else any_selector(e)
-    e.emit(b"\x9a", target=len(e.out) + 1, size=4, absolute=True, tail=selector.to_bytes(2, "little"))
+    sixteen = _width(e)
+    selector = _selector(e, sixteen)
+    prefix, size = _frame(e, sixteen)
+    e.emit(prefix + b"\x9a", target=len(e.out) + 1, size=size, absolute=True, tail=selector.to_bytes(2, "little"),
+           flat=e.mode == FLAT or not sixteen)
+    _goes_on(e, sixteen)
 
 
-def outer(e, selector_of):
+def outer(e, sixteen):
     """Rings not further in than the present one, seldom any."""
     ring = e.rng.randrange(e.ring, 4) if e.rng.random() < 0.9 else e.rng.randrange(4)
     if e.rng.random() < 0.15:
         return any_selector(e), ring
-    return selector_of[ring], ring
+    return code_selector(e, ring, sixteen), ring
 
 
-def _outer_stack(e, ring):
-    e.emit(b"\x68" + (STACK_SELECTORS[ring] if e.rng.random() < 0.9 else any_selector(e))
-           .to_bytes(4, "little"))
-    e.emit(b"\x68" + (BASE + 0x6000 + e.rng.randrange(0x100, 0xF00, 4)).to_bytes(4, "little"))
+def _outer_stack(e, ring, frame):
+    e.push(stack_selector(e, ring) if e.rng.random() < 0.9 else any_selector(e), frame)
+    e.push(e.base + 0x6000 + e.rng.randrange(0x100, 0xF00, 4), frame)
+
+
+def _return(e, opcode, flags):
+    sixteen = _width(e)
+    selector, ring = outer(e, sixteen)
+    frame = _frame(e, sixteen)
+    if ring > e.ring:
+        _outer_stack(e, ring, frame)
+    if flags is not None:
+        e.push(flags, frame)
+    e.push(selector, frame)
+    e.push_place(2, frame, flat=e.mode == FLAT or not sixteen)
+    e.emit(frame[0] + opcode)
+    _goes_on(e, sixteen)
+    _arrive(e, max(ring, e.ring))
 
 
 def far_return(e):
-    selector, ring = outer(e, CODE_SELECTORS)
-    if ring > e.ring:
-        _outer_stack(e, ring)
-    e.emit(b"\x68" + selector.to_bytes(4, "little"))
-    e.emit(b"\x68", target=len(e.out) + 2, size=4, absolute=True)
-    e.emit(b"\xcb")
-    _arrive(e, max(ring, e.ring))
+    _return(e, b"\xcb", None)
 
 
 def interrupt_return(e):
-    selector, ring = outer(e, CODE_SELECTORS)
-    if ring > e.ring:
-        _outer_stack(e, ring)
     value = 2 | e.rng.getrandbits(32) & (0x200CD5 | e.rng.choice((0, 0x200, 0x3000, 0x3200)))
     if e.rng.random() < 0.1:
         value |= 0x100
-    e.emit(b"\x68" + value.to_bytes(4, "little"))
-    e.emit(b"\x68" + selector.to_bytes(4, "little"))
-    e.emit(b"\x68", target=len(e.out) + 2, size=4, absolute=True)
-    e.emit(b"\xcf")
-    _arrive(e, max(ring, e.ring))
+    _return(e, b"\xcf", value)
 
 
 def _arrive(e, ring):
@@ -68,7 +101,7 @@ def _arrive(e, ring):
     if not e.profile.strict:
         e.risky |= {ES, DS, FS, GS}
     if e.rng.random() < 0.7:
-        e.load(EAX, STACK_SELECTORS[ring])
+        e.load(EAX, stack_selector(e, ring))
         for segment in (ES, DS, FS, GS):
             e.emit(bytes((0x8E, 0xC0 | segment << 3)))
             e.risky.discard(segment)
@@ -83,7 +116,7 @@ def _settled(e):
 def gate(e):
     """INT through one of the random gates, or a call or jump through one of the random descriptors."""
     _settled(e)
-    if e.rng.random() < 0.6:
+    if e.mode == V86 or e.rng.random() < 0.6:
         e.emit(bytes((0xCD, 0x60 + e.rng.randrange(8))))
         return
     selector = e.rng.choice((0x18, 0x1A, 0x1C, 0x1E)) << 3 | e.rng.choice((0, 3, e.ring))
@@ -97,4 +130,4 @@ def task(e):
     if not e.profile.strict:
         e.emit(b"\xeb", target=len(e.out) + 1, size=1)  # TCG saves stale flags without a branch before
     tail = b"\0\0\0\0" + (TASK | e.rng.choice((0, 3, e.ring))).to_bytes(2, "little")
-    e.emit(e.rng.choice((b"\x9a" + tail, b"\xea" + tail, b"\xcd\x5f")))
+    e.emit(b"\xcd\x5f" if e.mode == V86 else e.rng.choice((b"\x9a" + tail, b"\xea" + tail, b"\xcd\x5f")))

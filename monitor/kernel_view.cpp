@@ -246,6 +246,7 @@ Monitor::Next Monitor::kernel_trap() {
     if (const auto exit = cache_.exit_at(context_.eip)) return cache_exit(*exit);
   }
   if (context_.vector == static_cast<unsigned>(Vector::debug) && stepping_) {
+    processor_.take_debug_status();  // user_trap asks for its own
     return interrupted_in_cache();
   }
   kernel_exception();

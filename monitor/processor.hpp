@@ -91,6 +91,8 @@ class Processor {
   virtual void set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) = 0;
 
   virtual std::uint64_t time_stamp() = 0;  // RDTSC
+  // DR6, whose bits are then cleared: why the #DB came that has just trapped.
+  virtual std::uint32_t take_debug_status() = 0;
   virtual CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) = 0;
 
   // Host interrupts are off in the monitor. acknowledge handles one that trapped from the guest

@@ -41,6 +41,12 @@ function port_out_32
 function read_time_stamp
   rdtsc
   ret
+// 0xffff0ff0: what DR6 is after reset.
+function take_dr6
+  mov %dr6, %eax
+  mov $0xffff0ff0, %edx
+  mov %edx, %dr6
+  ret
 function read_random
   rdrand %eax
   jc 1f

@@ -30,6 +30,8 @@ void write_cr0(std::uint32_t value);
 void write_cr3(std::uint32_t value);
 void write_cr4(std::uint32_t value);
 
+std::uint32_t take_dr6();  // reads DR6 and clears its bits
+
 // Whether these bits of EFLAGS can be changed (SDM volume 1, 20.1): ID tells of CPUID.
 bool can_toggle_flags(std::uint32_t bits);
 

@@ -147,6 +147,8 @@ void Machine::set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr
 
 std::uint64_t Machine::time_stamp() { return read_time_stamp(); }
 
+std::uint32_t Machine::take_debug_status() { return take_dr6(); }
+
 CpuidLeaf Machine::cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
   std::uint32_t registers[4];
   read_cpuid(leaf, subleaf, registers);

@@ -46,6 +46,7 @@ class Machine final : public Processor, public Console {
   void set_ldt_entries(unsigned count) override { tables_.set_ldt_entries(base_, count); }
   void set_guest_controls(std::uint32_t guest_cr0, std::uint32_t guest_cr4) override;
   std::uint64_t time_stamp() override;
+  std::uint32_t take_debug_status() override;
   CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) override;
   void acknowledge_interrupt(unsigned line) override;
   void wait_for_interrupt() override;

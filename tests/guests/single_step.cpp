@@ -70,6 +70,7 @@ snippet strings,     both|repeats,       "xor %ecx, %ecx; mov %esp, %esi; rep lo
 snippet compare,     both|repeats,       "mov $4, %ecx; mov %esp, %esi; mov %esp, %edi; repe cmpsb; repne cmpsb; nop"
 snippet int_n,       both,               "nop; int $0x90; nop; nop"
 snippet int3,        both,               "int3; nop; nop"
+snippet int1,        both|exact,         ".byte 0xf1; nop; nop"
 snippet into,        both,               "mov $0x7fffffff, %eax; into; inc %eax; into; nop; nop"
 snippet ud2,         both,               "nop; ud2; nop; nop"
 snippet divide,      both,               "xor %ecx, %ecx; div %ecx; nop; nop"
@@ -106,8 +107,10 @@ extern "C" char t_pushf[], t_ss_pushf[], t_gate[], sysenter_entry[];
 // What came while the present snippet ran.
 struct Event {
   u8 vector;
+  bool told;  // by DR6
   u32 eip;
 };
+constexpr u32 single_step_told = 1u << 14;
 volatile u32 event_count;
 Event events[40];
 const char* running;
@@ -120,18 +123,19 @@ u32 dr6() {
 }
 void set_dr6(u32 value) { asm volatile("mov %0, %%dr6" : : "r"(value)); }
 
-void note(u8 vector, u32 eip) {
-  if (event_count < 40) events[event_count] = {vector, eip};
+void note(u8 vector, u32 eip, u32 status = 0) {
+  if (event_count < 40) events[event_count] = {vector, (status & single_step_told) != 0, eip};
   event_count = event_count + 1;
 }
 
 void step(TrapFrame& frame) {
-  any_status = any_status | dr6();
+  const u32 status = dr6();
+  any_status = any_status | status;
   set_dr6(0xffff0ff0);
   all_flags = all_flags & frame.eflags;
   any_flags = any_flags | frame.eflags;
   if (frame.eip == reinterpret_cast<u32>(running)) return;  // a kernel's jump to the snippet
-  note(1, frame.eip);
+  note(1, frame.eip, status);
   // A system call that keeps TF: no further in the kernel.
   if (frame.eip == reinterpret_cast<u32>(sysenter_entry)) frame.eflags &= ~trap_flag;
 }
@@ -166,6 +170,7 @@ void run(const Snippet& snippet, unsigned ring) {
   for (u32 i = 0; i < event_count && i < 40; ++i) {
     put(' ');
     if (events[i].vector != 1) print('#', events[i].vector);
+    if (events[i].vector == 1 && !events[i].told) put('!');  // INT1
     const u32 offset = events[i].eip - base;
     if (offset < 100) {
       print('+', offset);

@@ -64,10 +64,12 @@ TEST(VirtualView, SensitiveInstructionsDoWhatTheGuestsIoplSays) {
   }
 }
 
-// The one instruction that raises #DB without TF asks nobody: it has been executed.
-TEST(VirtualView, DebugExceptionWithoutTrapFlagIsInt1) {
-  for (const bool stepped : {false, true}) {
-    Task task({0xf1, 0xf4}, stepped ? eflags::trap : 0);
+// INT1 raises #DB too and has been executed then; DR6 tells it from a single step, TF does not.
+TEST(VirtualView, DebugExceptionThatDr6DoesNotExplainIsInt1) {
+  for (const unsigned bits : {0u, 1u, 3u}) {
+    const bool stepped = bits & 2;
+    Task task({0xf1, 0xf4}, bits & 1 ? eflags::trap : 0);
+    task.processor.debug_status = 0xffff0ff0 | (stepped ? 1u << 14 : 0);
     task.processor.guest = [](GuestContext& context) {
       context.vector = 1;
       context.eip += 1;

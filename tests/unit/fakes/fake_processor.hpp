@@ -15,6 +15,7 @@ class FakeProcessor final : public Processor {
   std::vector<HostLinear> window_moves{};
   std::vector<HostPhysical> roots_loaded{};
   unsigned full_flushes = 0;
+  std::uint32_t debug_status = 0xffff0ff0;
   std::vector<HostLinear> pages_flushed{};
 
   // Unlike any entry of a shadow table: not for user access.
@@ -46,6 +47,7 @@ class FakeProcessor final : public Processor {
   void set_ldt_entries(unsigned) override {}
   void set_guest_controls(std::uint32_t, std::uint32_t) override {}
   std::uint64_t time_stamp() override { return 0; }
+  std::uint32_t take_debug_status() override { return debug_status; }
   // Leaves up to 2, all zero.
   CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t) override {
     return {leaf == 0 ? 2u : 0u, 0, 0, 0};

@@ -49,6 +49,9 @@ def software_interrupt(e):
     vector = e.rng.choice((3, 4, 5, 0x20, 0x30, 0x80, 0x81, 0xC0, 0xFF))
     if e.mode == V86 and e.rng.random() < 0.7:
         vector = 0x40 + e.rng.randrange(5)  # what the guest's monitor redirects, and one more
+    if e.profile.strict and e.rng.random() < 0.2:
+        e.emit(b"\xf1")  # under TCG it stops the machine
+        return
     e.emit(e.rng.choice((b"\xcc", bytes((0xCD, vector)), bytes((0xCD, vector)))))
 
 

@@ -155,8 +155,8 @@ Monitor::Next Monitor::user_trap() {
   }
   save_user_context();
   if (context_.vector == static_cast<unsigned>(Vector::debug)) {
-    // INT1 sets no bit of DR6, with TF neither: as INT n does, it takes the single step's place (SDM
-    // volume 3, 17.3.1.4; volume 2, INT1).
+    // INT1 sets no bit of DR6, with TF neither: as INT n does, it takes the single step's place
+    // (SDM volume 3, 17.3.1.4; volume 2, INT1).
     constexpr std::uint32_t dr6_single_step = 1u << 14;
     const bool stepped = processor_.take_debug_status() & dr6_single_step;
     inject(stepped ? Event::debug(dr6_single_step)

@@ -64,6 +64,21 @@ PLANTED = {
         "translate", "monitor/segment/verify.cpp", "found->high() & 0x00f0ff00", "found->high() & 0x00f0fe00"),
     "model-specific registers": (
         "translate", "monitor/cpu_model.cpp", "vcpu.sysenter_cs = low;", "vcpu.sysenter_esp = low;"),
+    "16-bit addressing": (
+        "interpret", "monitor/instruction/decoder.cpp", "{Register::ebp, Register::edi},", "{Register::ebx, Register::edi},"),
+    "INT n in V86 mode": (
+        "translate", "monitor/interrupts.cpp", "vcpu.virtual_8086() && vcpu.iopl() != 3",
+        "vcpu.virtual_8086() && vcpu.iopl() == 0"),
+    "I/O permission bitmap": (
+        "interpret", "monitor/instruction/interpreter_string.cpp", "wanted = (1u << size) - 1;", "wanted = 1;"),
+    "stack of an inner ring": (
+        "interpret", "monitor/interrupts.cpp", "merged_esp(ss, vcpu[Register::esp], stack.esp)", "stack.esp"),
+    "changes of page tables": (
+        "translate", "monitor/memory/shadow.cpp",
+        "if (!now.present() || !now.accessed() ||", "if (!now.present() ||"),
+    "entries of page tables": (
+        "translate", "monitor/memory/shadow.cpp", "if (!table.key.is_directory() || !still_stands",
+        "if (table.key.is_directory() && !still_stands"),
 }
 
 

@@ -172,6 +172,12 @@ def _null_kept(case, field):
             and any(map(_is_far, case.sequence.instructions)))
 
 
+def _compare_order(case, field):
+    """CMPS reads ES:EDI first on processors and TCG, DS:ESI on Bochs; the manual does not say."""
+    return case.opcode()[0] in (0xA6, 0xA7) and (
+        field in ("v", "e", "cr2") or field.startswith("page") and case.only_accessed_or_dirty(field))
+
+
 def _limit_in_v86(case, field):
     """Segments end at 64 KB in virtual-8086 mode (SDM volume 3, 20.2.1). TCG does not look, and goes on or meets
     what lies beyond."""
@@ -224,6 +230,7 @@ RULES = {
     "TCG: SSE stores in halves": _stored_in_halves,
     "TCG: CPL before the whole instruction is fetched": _privilege_first,
     "TCG: a null FS or GS keeps its RPL": _null_kept,
+    "Bochs: CMPS reads DS:ESI first": _compare_order,
     "TCG: limits in V86 mode": _limit_in_v86,
     "time": _time,
 }

@@ -70,7 +70,7 @@ PLANTED = {
         "translate", "monitor/interrupts.cpp", "vcpu.virtual_8086() && vcpu.iopl() != 3",
         "vcpu.virtual_8086() && vcpu.iopl() == 0"),
     "I/O permission bitmap": (
-        "interpret", "monitor/instruction/interpreter_string.cpp", "wanted = (1u << size) - 1;", "wanted = 1;"),
+        "interpret", "monitor/instruction/interpreter_string.cpp", "wanted = (1u << size) - 1;", "wanted = size;"),
     "stack of an inner ring": (
         "interpret", "monitor/interrupts.cpp", "merged_esp(ss, vcpu[Register::esp], stack.esp)", "stack.esp"),
     "changes of page tables": (

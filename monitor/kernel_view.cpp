@@ -45,6 +45,7 @@ void Monitor::run_translated() {
 }
 
 void Monitor::run_in_cache(std::uint32_t address) {
+  tables_suspect_ = true;
   load_kernel_context(address);
   Next next = Next::resume;
   while (next == Next::resume) {

@@ -123,6 +123,7 @@ bool Monitor::can_translate() const {
 void Monitor::service() {
   if (attention_ || vm_.pc.needs_service() || screen_.waits()) {
     attention_ = false;
+    tables_suspect_ = true;  // a device may write to memory
     const std::uint64_t now = clock_.now();
     vm_.pc.advance(now);
     screen_.tend(now);
@@ -222,6 +223,7 @@ void Monitor::end_run(RunEnd::Kind kind, const char* reason) {
 }
 
 void Monitor::inject(const Event& event) {
+  tables_suspect_ = true;
   if (event.kind == Event::Kind::exception) ++statistics_.injected[event.vector & 31];
   const Delivery delivery = deliver(vcpu_, linear_, *this, event);
   segments_exact_ = false;
@@ -262,6 +264,7 @@ bool Monitor::interpret_one() {
   trace_.record_interpreted(vcpu_);
   const StepOutcome outcome = interpreter_.step(vcpu_);
   segments_exact_ = false;
+  tables_suspect_ = true;
   if (outcome.instruction)
     ++statistics_.interpreted_operations[static_cast<unsigned>(outcome.instruction->operation)];
   switch (outcome.kind) {

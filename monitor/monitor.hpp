@@ -24,6 +24,7 @@
 #include "ports.hpp"
 #include "processor.hpp"
 #include "segment/descriptor_shadow.hpp"
+#include "segment/table_snapshot.hpp"
 #include "translate/cache.hpp"
 #include "translate/churning_frames.hpp"
 #include "translate/cpu_page.hpp"
@@ -197,6 +198,9 @@ class Monitor final : private Environment,
   void place_apic(std::uint32_t base);
   void refresh_descriptors();
   void forget_descriptors();
+  bool take_snapshot();
+  void compare_descriptors();
+  void note_user_write(GuestPhysical page);
   void check_descriptor_pages();
   Exception hardware_exception() const;
 
@@ -336,6 +340,10 @@ class Monitor final : private Environment,
   std::array<TablePage, DescriptorShadow::max_pages> table_pages_{};
   unsigned table_page_count_ = 0;
   bool descriptors_current_ = false;  // the user view's images are the guest's tables
+  bool tables_compared_ = false;      // by the snapshot; else their pages are watched
+  bool tables_shared_ = false;        // user code has written to their pages
+  bool tables_suspect_ = true;        // something but user code has run since they were compared
+  TableSnapshot snapshot_;
   // Writes to the tables' pages between two entries of user code that are carried through one by
   // one.
   static constexpr unsigned most_descriptor_writes = 16;

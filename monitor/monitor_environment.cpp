@@ -1,5 +1,5 @@
-// What instructions reach besides registers and memory: the Environment, and the watchers that keep
-// descriptor images and translated code coherent with guest memory.
+// What instructions reach besides registers and memory: the Environment, and the watcher that keeps
+// translated code coherent with guest memory.
 #include "monitor.hpp"
 
 namespace undercroft {
@@ -129,66 +129,6 @@ void Monitor::allow_alignment_checks(bool allowed) {
   if (alignment_checks_ == allowed) return;
   alignment_checks_ = allowed;
   fpu_control_changed(vcpu_);
-}
-
-void Monitor::descriptor_tables_changed(const Vcpu&) {
-  return_known_ = false;
-  forget_descriptors();
-}
-
-// Only user code runs on the images, so they are made when it is next entered, and nobody watches
-// the guest's tables until then.
-void Monitor::forget_descriptors() {
-  for (unsigned i = 0; i < table_page_count_; ++i) {
-    if (table_pages_[i].physical)
-      vm_.table.unwatch(*table_pages_[i].physical, Watcher::descriptor_table);
-  }
-  table_page_count_ = 0;
-  descriptors_current_ = false;
-  segments_exact_ = false;
-}
-
-// Makes the user view's images anew and watches the pages they were made from.
-void Monitor::refresh_descriptors() {
-  forget_descriptors();
-  descriptors_.refresh(vcpu_, linear_, processor_.window_base());
-  processor_.set_ldt_entries(descriptors_.ldt_entries());
-  std::array<GuestLinear, DescriptorShadow::max_pages> pages;
-  table_page_count_ = descriptors_.pages(pages);
-  for (unsigned i = 0; i < table_page_count_; ++i) {
-    const Walk walk = linear_.walk(pages[i]);
-    table_pages_[i] = {pages[i], std::nullopt};
-    if (!walk.in_reach()) continue;
-    table_pages_[i].physical = walk.address.page();
-    vm_.table.watch(walk.address, Watcher::descriptor_table);
-    shadow_.write_protect(walk.address.page());
-  }
-  descriptors_current_ = true;
-  descriptor_writes_left_ = most_descriptor_writes;
-}
-
-// After a change of address space: the tables' pages may be elsewhere.
-void Monitor::check_descriptor_pages() {
-  tables_written_ = false;
-  for (unsigned i = 0; i < table_page_count_; ++i) {
-    const Walk walk = linear_.walk(table_pages_[i].linear);
-    const bool mapped = walk.in_reach();
-    const auto& before = table_pages_[i].physical;
-    if (mapped != before.has_value() || (mapped && *before != walk.address.page())) {
-      return forget_descriptors();
-    }
-  }
-}
-
-void Monitor::written(GuestPhysical address, unsigned bytes) {
-  ++statistics_.descriptor_writes;
-  segments_exact_ = false;
-  // Other things may stand on the page: after some writes it is cheaper to make the images anew.
-  if (--descriptor_writes_left_ == 0) return forget_descriptors();
-  for (unsigned i = 0; i < table_page_count_; ++i) {
-    if (table_pages_[i].physical != address.page()) continue;
-    descriptors_.written(linear_, table_pages_[i].linear.page() + address.page_offset(), bytes);
-  }
 }
 
 void Monitor::CodeWrites::written(GuestPhysical address, unsigned bytes) {

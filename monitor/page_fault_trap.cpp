@@ -12,6 +12,7 @@ Monitor::FaultResult Monitor::handle_page_fault(View view, Exception& to_inject)
   const PageAccess access = write ? PageAccess::write : PageAccess::read;
   const Privilege privilege = vcpu_.cpl == 3 ? Privilege::user : Privilege::supervisor;
   const Walk walk = linear_.walk(address);
+  if (view == View::user && write && walk.in_reach()) note_user_write(walk.address.page());
   const PageFaultCause cause = classify(gather_facts(address, view, walk));
   ++statistics_.page_faults[static_cast<unsigned>(cause)];
 

@@ -33,6 +33,7 @@ bool survives_return(const GuestContext& context) {
 bool Monitor::direct_execution_is_exact() {
   if (!vcpu_.interrupts_enabled() || vcpu_.iopl() == 3) return false;
   if (tables_written_) check_descriptor_pages();
+  if (tables_compared_ && tables_suspect_) compare_descriptors();
   if (segments_exact_) return true;
   if (!descriptors_current_) refresh_descriptors();
   descriptor_writes_left_ = most_descriptor_writes;

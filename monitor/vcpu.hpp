@@ -127,6 +127,7 @@ struct Vcpu {
   std::uint32_t sysenter_cs = 0;
   std::uint32_t sysenter_esp = 0;
   std::uint32_t sysenter_eip = 0;
+  std::uint64_t page_attributes = 0x0007040600070406;  // IA32_PAT, without effect
 
   InterruptShadow interrupt_shadow = InterruptShadow::none;
   bool nmi_blocked = false;  // from the delivery of an NMI to the next IRET

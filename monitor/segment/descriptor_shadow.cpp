@@ -128,4 +128,21 @@ unsigned DescriptorShadow::pages(std::span<GuestLinear, max_pages> out) const {
   return filled;
 }
 
+unsigned DescriptorShadow::pieces(std::span<Piece, most_pieces> out) const {
+  unsigned filled = 0;
+  unsigned left = most_compared;
+  for (const Shadow* shadow : {&gdt_, &ldt_}) {
+    unsigned bytes = shadow->count * 8;
+    if (bytes > left) return 0;
+    left -= bytes;
+    for (GuestLinear at = shadow->base; bytes != 0; ++filled) {
+      const unsigned part = std::min(bytes, page_size - at.page_offset());
+      out[filled] = {at, part};
+      at = at + part;
+      bytes -= part;
+    }
+  }
+  return filled;
+}
+
 }  // namespace undercroft

@@ -50,6 +50,16 @@ class DescriptorShadow {
   // The linear pages that the two tables span, for watching; returns how many were filled in.
   unsigned pages(std::span<GuestLinear, max_pages> out) const;
 
+  // The two tables, cut at page boundaries; returns how many pieces, or 0 if the tables have more
+  // than most_compared bytes.
+  struct Piece {
+    GuestLinear linear;
+    unsigned bytes;
+  };
+  static constexpr unsigned most_compared = 1024;
+  static constexpr unsigned most_pieces = 4;
+  unsigned pieces(std::span<Piece, most_pieces> out) const;
+
  private:
   struct Shadow {
     Image image;

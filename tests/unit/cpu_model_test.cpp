@@ -14,9 +14,8 @@ TEST(CpuModel, HidesWhatTheMonitorDoesNotGive) {
   const struct {
     unsigned bit;
     const char* name;
-  } hidden_edx[] = {{1, "VME"},   {7, "MCE"},  {9, "APIC"},   {12, "MTRR"},
-                    {14, "MCA"},  {16, "PAT"}, {17, "PSE36"}, {21, "DS"},
-                    {22, "ACPI"}, {28, "HTT"}, {29, "TM"},    {31, "PBE"}},
+  } hidden_edx[] = {{1, "VME"}, {7, "MCE"},   {9, "APIC"}, {12, "MTRR"}, {14, "MCA"}, {17, "PSE36"},
+                    {21, "DS"}, {22, "ACPI"}, {28, "HTT"}, {29, "TM"},   {31, "PBE"}},
     hidden_ecx[] = {{2, "DTES64"},        {3, "MONITOR"},    {5, "VMX"},      {6, "SMX"},
                     {12, "FMA"},          {15, "PDCM"},      {17, "PCID"},    {21, "x2APIC"},
                     {24, "TSC deadline"}, {26, "XSAVE"},     {27, "OSXSAVE"}, {28, "AVX"},
@@ -31,8 +30,8 @@ TEST(CpuModel, HidesWhatTheMonitorDoesNotGive) {
 
 TEST(CpuModel, KeepsWhatAKernelNeeds) {
   const CpuidLeaf leaf = filter_cpuid(1, 0, everything);
-  // FPU, PSE, TSC, MSR, PAE, CX8, SEP, PGE, CMOV, FXSR, SSE, SSE2
-  for (const unsigned bit : {0u, 3u, 4u, 5u, 6u, 8u, 11u, 13u, 15u, 24u, 25u, 26u}) {
+  // FPU, PSE, TSC, MSR, PAE, CX8, SEP, PGE, CMOV, PAT, FXSR, SSE, SSE2
+  for (const unsigned bit : {0u, 3u, 4u, 5u, 6u, 8u, 11u, 13u, 15u, 16u, 24u, 25u, 26u}) {
     EXPECT_TRUE(leaf.edx >> bit & 1) << bit;
   }
 }
@@ -128,10 +127,10 @@ TEST(CpuModel, TheTimeStampIsReadWhole) {
 }
 
 TEST(CpuModel, UnknownRegistersFault) {
-  // APIC base, PAT, MTRR, EFER, syscall, FS base: all of features that are hidden.
+  // APIC base, MTRR, EFER, syscall, FS base: all of features that are hidden.
   Vcpu vcpu;
   for (const std::uint32_t index :
-       {0x1bu, 0x277u, 0xfeu, 0x2ffu, 0xc0000080u, 0xc0000081u, 0xc0000100u, 0x48u, 0xffffffffu}) {
+       {0x1bu, 0xfeu, 0x2ffu, 0xc0000080u, 0xc0000081u, 0xc0000100u, 0x48u, 0xffffffffu}) {
     const auto read = read_guest_msr(vcpu, index, 0);
     ASSERT_FALSE(read.ok()) << std::hex << index;
     EXPECT_EQ(read.error(), Exception::general_protection());
@@ -141,9 +140,24 @@ TEST(CpuModel, UnknownRegistersFault) {
   }
 }
 
+// Some kernels do not start without it, and set it up whatever they use of it.
+TEST(CpuModel, PageAttributesKeepWhatIsWritten) {
+  Vcpu vcpu;
+  EXPECT_EQ(read_guest_msr(vcpu, 0x277, 0).value(), 0x0007040600070406u) << "as after reset";
+  EXPECT_TRUE(write_guest_msr(vcpu, 0x277, 0x0706050401000706).ok());
+  EXPECT_EQ(read_guest_msr(vcpu, 0x277, 0).value(), 0x0706050401000706u);
+  for (const std::uint64_t type : {2u, 3u, 8u, 0x80u}) {
+    for (unsigned entry = 0; entry < 8; ++entry) {
+      EXPECT_FALSE(write_guest_msr(vcpu, 0x277, type << 8 * entry).ok()) << type << ' ' << entry;
+    }
+  }
+  EXPECT_EQ(read_guest_msr(vcpu, 0x277, 0).value(), 0x0706050401000706u);
+}
+
 TEST(CpuModel, ConstantRegistersIgnoreWrites) {
   Vcpu vcpu;
-  for (const std::uint32_t index : {0x17u, 0x8bu, 0x1a0u}) {
+  for (const std::uint32_t index :
+       {0x17u, 0x8bu, 0xc1u, 0xc2u, 0xceu, 0x186u, 0x187u, 0x1a0u, 0x1a4u, 0x1d9u}) {
     const auto before = read_guest_msr(vcpu, index, 0);
     ASSERT_TRUE(before.ok());
     EXPECT_TRUE(write_guest_msr(vcpu, index, ~before.value()).ok());

@@ -239,5 +239,58 @@ TEST_F(UserView, EntriesAtTheMonitorsPlacesAreInterpreted) {
   EXPECT_EQ(vcpu[Register::eax], 0x12345678u);
 }
 
+// A kernel that rewrites descriptors at each switch of threads pays no trap for it, and user code
+// finds what is there now.
+TEST_F(UserView, RewrittenDescriptorsAreSeenAtTheNextEntry) {
+  constexpr std::uint16_t thread_data = 0x33;
+  put(code, {0x8c, 0xd8, 0x8c, 0xd8, 0xcd, 0x80});  // mov eax, ds; mov eax, ds; int 0x80
+  set_entry(thread_data, Descriptor::segment(0x1000, 0xfff, 0x40f3));
+  const auto shown = [&] {
+    return Descriptor(processor.gdt_image(View::user)[thread_data / 8]).base();
+  };
+  run_to_exit([&](GuestContext& context) {
+    EXPECT_EQ(shown(), 0x1000u * user_entries);
+    EXPECT_FALSE(vm.table.entry(GuestPhysical(gdt)).watchers.any());
+    const std::uint32_t next = 0x1000 * (user_entries + 1);
+    set_entry(thread_data, Descriptor::segment(next, 0xfff, 0x40f3));
+    refuse(context);
+  });
+  EXPECT_EQ(user_entries, 3u);
+}
+
+TEST_F(UserView, ARegisterWhoseDescriptorWasRewrittenIsNotEnteredWith) {
+  put(code, {0x8c, 0xd8, 0x8c, 0xd8, 0xcd, 0x80});
+  run_to_exit([&](GuestContext& context) {
+    set_entry(data_3, Descriptor::segment(0x4000, 0xfff, 0x40f3));
+    refuse(context);
+  });
+  EXPECT_EQ(user_entries, 1u);
+}
+
+TEST_F(UserView, UserCodesOwnWritesToTheTableCountAtOnce) {
+  constexpr std::uint16_t selector = 0x33;
+  put(code, {0xc6, 0x05, selector + 1, 0x20, 0, 0, 0x56, 0xcd, 0x80});  // mov byte [gdt+34], 0x56
+  set_entry(selector, Descriptor::segment(0x123400, 0xfff, 0x40f3));
+  run_to_exit([&](GuestContext& context) {
+    if (user_entries > 1) return refuse(context);
+    context.vector = 14;
+    context.error_code = 6;
+    context.fault_address = gdt + selector + 1;
+  });
+  EXPECT_EQ(user_entries, 2u);
+  EXPECT_EQ(Descriptor(processor.gdt_image(View::user)[selector / 8]).base(), 0x563400u);
+  EXPECT_TRUE(vm.table.entry(GuestPhysical(gdt)).watchers.has(Watcher::descriptor_table));
+}
+
+TEST_F(UserView, LargeTablesAreWatched) {
+  put(code, {0xcd, 0x80});
+  vcpu.gdtr.limit = 0x7ff;
+  run_to_exit([&](GuestContext& context) {
+    EXPECT_TRUE(vm.table.entry(GuestPhysical(gdt)).watchers.has(Watcher::descriptor_table));
+    refuse(context);
+  });
+  EXPECT_EQ(user_entries, 1u);
+}
+
 }  // namespace
 }  // namespace undercroft::test

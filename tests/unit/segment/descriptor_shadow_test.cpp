@@ -274,5 +274,26 @@ TEST(DescriptorShadow, PagesOfBothTables) {
   EXPECT_EQ(machine.shadow.pages(pages), 17u);
 }
 
+TEST(DescriptorShadow, SmallTablesAreCutAtPages) {
+  Shadowed machine;
+  std::array<DescriptorShadow::Piece, DescriptorShadow::most_pieces> pieces;
+  machine.vcpu.gdtr = {GuestLinear(0x2fec), 8 * 8 - 1};
+  machine.vcpu.ldtr = {0x28, 0x82, 0x5000, 15, true};
+  machine.refresh();
+  ASSERT_EQ(machine.shadow.pieces(pieces), 3u);
+  EXPECT_EQ(pieces[0].linear, GuestLinear(0x2fec));
+  EXPECT_EQ(pieces[0].bytes, 0x14u);
+  EXPECT_EQ(pieces[1].linear, GuestLinear(0x3000));
+  EXPECT_EQ(pieces[1].bytes, 0x2cu);
+  EXPECT_EQ(pieces[2].linear, GuestLinear(0x5000));
+  EXPECT_EQ(pieces[2].bytes, 16u);
+  machine.vcpu.gdtr.limit = 126 * 8 - 1;
+  machine.refresh();
+  EXPECT_EQ(machine.shadow.pieces(pieces), 3u);
+  machine.vcpu.gdtr.limit = 127 * 8 - 1;
+  machine.refresh();
+  EXPECT_EQ(machine.shadow.pieces(pieces), 0u) << "too large to be compared";
+}
+
 }  // namespace
 }  // namespace undercroft

@@ -29,4 +29,26 @@ inline void save_general_registers(const GuestContext& context, Vcpu& vcpu) {
   vcpu[Register::edi] = context.edi;
 }
 
+inline std::uint32_t register_of(const GuestContext& context, Register which) {
+  switch (which) {
+    case Register::eax:
+      return context.eax;
+    case Register::ecx:
+      return context.ecx;
+    case Register::edx:
+      return context.edx;
+    case Register::ebx:
+      return context.ebx;
+    case Register::esp:
+      return context.esp;
+    case Register::ebp:
+      return context.ebp;
+    case Register::esi:
+      return context.esi;
+    case Register::edi:
+      return context.edi;
+  }
+  return 0;
+}
+
 }  // namespace undercroft

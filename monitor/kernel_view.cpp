@@ -140,27 +140,33 @@ void Monitor::load_kernel_context(std::uint32_t address) {
 
 // Each register has a descriptor of its own, made from its cache.
 void Monitor::load_kernel_segments() {
-  const auto image = processor_.gdt_image(View::kernel);
   for (unsigned s = 0; s < vcpu_.segments.size(); ++s) {
     if (kernel_segments_[s] == vcpu_.segments[s]) continue;
-    kernel_segments_[s] = vcpu_.segments[s];
-    image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
-    cpu_page_.selectors[s] = vcpu_.segments[s].selector;
-    note_guard_base(s);
+    make_kernel_segment(static_cast<Segment>(s));
     return_known_ = false;
   }
   if (!return_known_) note_return_segment();
-  const auto hardware = [this](Segment s) {
-    const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(s);
-    return vcpu_[s].usable ? host_gdt::selector(index, 3) : 0;
-  };
   context_.cs = host_gdt::selector(host_gdt::cache_code, 3);
-  context_.ss = hardware(Segment::ss);
-  context_.ds = hardware(Segment::ds);
-  context_.es = hardware(Segment::es);
+  context_.ss = kernel_selector(Segment::ss);
+  context_.ds = kernel_selector(Segment::ds);
+  context_.es = kernel_selector(Segment::es);
   const std::uint32_t page = host_gdt::selector(host_gdt::cpu_page, 3);
-  context_.fs = vcpu_.cpl == 3 ? page : hardware(Segment::fs);
-  context_.gs = vcpu_.cpl == 3 ? hardware(Segment::gs) : page;
+  context_.fs = vcpu_.cpl == 3 ? page : kernel_selector(Segment::fs);
+  context_.gs = vcpu_.cpl == 3 ? kernel_selector(Segment::gs) : page;
+}
+
+void Monitor::make_kernel_segment(Segment segment) {
+  const auto s = static_cast<unsigned>(segment);
+  kernel_segments_[s] = vcpu_.segments[s];
+  const auto image = processor_.gdt_image(View::kernel);
+  image[host_gdt::guest_segments + s] = kernel_view_descriptor(vcpu_.segments[s]);
+  cpu_page_.selectors[s] = vcpu_.segments[s].selector;
+  note_guard_base(s);
+}
+
+std::uint32_t Monitor::kernel_selector(Segment segment) const {
+  const unsigned index = host_gdt::guest_segments + static_cast<unsigned>(segment);
+  return vcpu_[segment].usable ? host_gdt::selector(index, 3) : 0;
 }
 
 // Where the segment is, as seen from the window; see translate/guard.hpp.
@@ -288,8 +294,13 @@ Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
     context_.eip += read_port_exit_size;
     return Next::resume;
   }
+  if (exit.kind == ExitKind::segment && !stepping_ && load_segment_at_once(exit)) {
+    context_.eip += segment_exit_size;
+    return Next::resume;
+  }
   CachePoint point{exit.eip, PointState::atomic};
-  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::read_port) {
+  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::read_port ||
+      exit.kind == ExitKind::segment) {
     const auto here = cache_.point_at(context_.eip);
     if (here && here->state == PointState::shadowed) point.state = PointState::shadowed;
     save_kernel_context(point);

@@ -135,6 +135,10 @@ class Monitor final : private Environment,
   bool in_crowded_slot(GuestLinear) const;
   void load_kernel_context(std::uint32_t address);
   void load_kernel_segments();
+  void make_kernel_segment(Segment);
+  std::uint32_t kernel_selector(Segment) const;
+  bool load_segment_at_once(const CacheExit&);
+  std::optional<std::uint32_t> popped_selector();
   void note_return_segment();
   void note_guard_base(unsigned segment);
   void save_kernel_context(const CachePoint&);

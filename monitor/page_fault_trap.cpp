@@ -94,7 +94,9 @@ bool Monitor::descriptor_accessed(HostLinear address) {
   const bool in_ldt = offset >= window::ldt;
   const unsigned index = (offset - (in_ldt ? window::ldt : window::gdt)) / 8;
   const auto table = in_ldt ? DescriptorShadow::Table::ldt : DescriptorShadow::Table::gdt;
-  return descriptors_.set_accessed(linear_, table, index).ok();
+  const bool set = descriptors_.set_accessed(linear_, table, index).ok();
+  if (tables_compared_) compare_descriptors();  // the image is not what the snapshot says
+  return set;
 }
 
 }  // namespace undercroft

@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 20> vector_names{
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9",
     "#TS", "#NP", "#SS", "#GP", "#PF", "#15", "#MF", "#AC", "#MC", "#XM"};
 constexpr std::array<std::string_view, exit_kind_count> exit_names{
-    "", "interpret", "branch", "indirect", "moved", "read port"};
+    "", "interpret", "branch", "indirect", "moved", "read port", "segment"};
 
 void print_vector(Console& console, unsigned vector, std::uint64_t count) {
   if (vector < vector_names.size())

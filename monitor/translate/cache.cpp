@@ -225,6 +225,10 @@ std::optional<CacheExit> TranslationCache::exit_at(std::uint32_t address) const 
       exit.eip = word_at(address + exit_head_size);
       exit.access = PortAccess::decode(word_at(address + exit_head_size + 4));
       return exit;
+    case ExitKind::segment:
+      exit.eip = word_at(address + exit_head_size);
+      exit.load = SegmentLoad::decode(word_at(address + exit_head_size + 4));
+      return exit;
     case ExitKind::indirect:
       return exit;
   }

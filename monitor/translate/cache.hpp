@@ -28,6 +28,7 @@ struct CacheExit {
   std::uint32_t eip = 0;
   std::uint32_t place = 0;  // of a branch
   PortAccess access{};      // of a read_port
+  SegmentLoad load{};       // of a segment
 };
 
 // Where guest code is now.

@@ -218,6 +218,23 @@ class TraceTranslator {
     return Flow::branch;
   }
 
+  // Likewise. The selector comes from a register or from the stack; what a load from other memory
+  // or of SS means is left to the interpreter.
+  Flow load_segment() {
+    const bool pops = instruction_.operation == Operation::pop_segment;
+    const Segment segment = instruction_.segment_register;
+    const bool wide = instruction_.operand_size == 4;
+    if (sequences_.shadowed() || segment == Segment::ss || segment == Segment::cs) {
+      return exit_to_interpreter();
+    }
+    if (pops ? !wide : instruction_.has_memory) return exit_to_interpreter();
+    const auto reg = static_cast<std::uint8_t>(pops ? 0 : instruction_.rm());
+    sequences_.start_point();
+    writer_.exit_to_segment(writer_.here(), {segment, pops, reg, instruction_.length});
+    guard_.forget();  // what it knows of addresses may be by the old base
+    return Flow::next;
+  }
+
   Flow leave_to_interpreter() {
     exit_to_interpreter();
     switch (instruction_.operation) {
@@ -275,6 +292,9 @@ class TraceTranslator {
       case Operation::invlpg:
         sequences_.invalidate_page();
         return Flow::next;
+      case Operation::mov_to_segment:
+      case Operation::pop_segment:
+        return load_segment();
       case Operation::in:
         return read_port();
       default:

@@ -20,9 +20,29 @@ enum class ExitKind : std::uint8_t {
   indirect = 3,   // none: continue at ECX; EAX and ECX are borrowed
   moved = 4,      // eip: the block that stood here is gone; continue at eip
   read_port = 5,  // eip, access: IN; go on behind this exit, or interpret it
+  segment = 6,    // eip, load: a data segment register; go on behind this exit, or interpret it
 };
-inline constexpr unsigned exit_kind_count = 6;
+inline constexpr unsigned exit_kind_count = 7;
 inline constexpr std::uint32_t read_port_exit_size = 3 + 4 + 4;
+
+inline constexpr std::uint32_t segment_exit_size = 3 + 4 + 4;
+
+// What an exit for MOV or POP to DS, ES, FS or GS says of the instruction.
+struct SegmentLoad {
+  Segment segment = Segment::ds;
+  bool pops = false;
+  std::uint8_t reg = 0;     // that holds the selector, if it is not popped
+  std::uint8_t length = 0;  // of the instruction, bytes
+  constexpr std::uint32_t encode() const {
+    return static_cast<std::uint32_t>(segment) | std::uint32_t{pops} << 8 |
+           std::uint32_t{reg} << 16 | std::uint32_t{length} << 24;
+  }
+  static constexpr SegmentLoad decode(std::uint32_t word) {
+    return {static_cast<Segment>(word & 7), (word >> 8 & 1) != 0,
+            static_cast<std::uint8_t>(word >> 16 & 7), static_cast<std::uint8_t>(word >> 24)};
+  }
+  constexpr bool operator==(const SegmentLoad&) const = default;
+};
 
 // What an exit for IN says of the access.
 struct PortAccess {

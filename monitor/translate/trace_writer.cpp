@@ -116,6 +116,11 @@ void TraceWriter::exit_to_port(std::uint32_t eip, PortAccess access) {
   out().word(access.encode());
 }
 
+void TraceWriter::exit_to_segment(std::uint32_t eip, SegmentLoad load) {
+  exit(ExitKind::segment, eip);
+  out().word(load.encode());
+}
+
 void TraceWriter::emit_exits() {
   for (unsigned n = 0; n < exit_count_; ++n) {
     const Exit& e = exits_[n];

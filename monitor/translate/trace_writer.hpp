@@ -49,6 +49,7 @@ class TraceWriter {
   // Leaves the cache here.
   void exit(ExitKind, std::uint32_t eip);
   void exit_to_port(std::uint32_t eip, PortAccess);
+  void exit_to_segment(std::uint32_t eip, SegmentLoad);
   // Lets the jump whose displacement is at `place` give ECX back and leave the present instruction
   // to the interpreter.
   void interpret_later(std::uint32_t place) { exit_later(place, ExitKind::interpret, here()); }

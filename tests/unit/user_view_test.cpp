@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "monitor/segment/descriptor.hpp"
+#include "monitor/window_layout.hpp"
 #include "tests/unit/fakes/small_guest.hpp"
 
 namespace undercroft::test {
@@ -280,6 +281,27 @@ TEST_F(UserView, UserCodesOwnWritesToTheTableCountAtOnce) {
   EXPECT_EQ(user_entries, 2u);
   EXPECT_EQ(Descriptor(processor.gdt_image(View::user)[selector / 8]).base(), 0x563400u);
   EXPECT_TRUE(vm.table.entry(GuestPhysical(gdt)).watchers.has(Watcher::descriptor_table));
+}
+
+// The processor's accessed bit is in the table and in the image; then the kernel clears it.
+TEST_F(UserView, AnAccessedBitThatTheKernelClearsIsClearInTheImage) {
+  constexpr std::uint16_t selector = 0x33;
+  const Descriptor fresh = Descriptor::segment(0x1000, 0xfff, 0x40f2);
+  put(code, {0x8c, 0xd8, 0xcd, 0x80});  // mov eax, ds; int 0x80
+  set_entry(selector, fresh);
+  const auto shown = [&] { return Descriptor(processor.gdt_image(View::user)[selector / 8]); };
+  run_to_exit([&](GuestContext& context) {
+    EXPECT_EQ(shown().accessed(), user_entries == 2) << user_entries;
+    if (user_entries == 1) {
+      context.vector = 14;
+      context.error_code = 3;
+      context.fault_address = processor.window.value() + window::gdt + (selector & ~7u) + 4;
+    } else {
+      refuse(context);
+    }
+    if (user_entries == 2) set_entry(selector, fresh);
+  });
+  EXPECT_EQ(user_entries, 3u);
 }
 
 TEST_F(UserView, LargeTablesAreWatched) {

@@ -127,7 +127,7 @@ class TranslatedGuest final : public LinearMemory {
     for (unsigned i = 0; i < 100; ++i) {
       const End end = run();
       if (!end.exit || end.exit->kind == ExitKind::interpret ||
-          end.exit->kind == ExitKind::read_port) {
+          end.exit->kind == ExitKind::read_port || end.exit->kind == ExitKind::segment) {
         return end;
       }
     }

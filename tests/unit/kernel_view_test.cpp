@@ -119,6 +119,7 @@ class GuestRun {
     vcpu = monitor->vcpu();
     interpreted_moves =
         monitor->statistics().interpreted_operations[static_cast<unsigned>(Operation::mov)];
+    interpreted = monitor->statistics().interpreted;
   }
   GuestMemory& guest() { return vm.memory; }
   std::vector<std::uint32_t> memory() {
@@ -133,6 +134,7 @@ class GuestRun {
   Vcpu vcpu;
   unsigned executed = 0;  // instructions of the cache
   std::uint64_t interpreted_moves = 0;
+  std::uint64_t interpreted = 0;
 
  private:
   void enter(GuestContext& context) {
@@ -291,6 +293,47 @@ TEST(Breakpoints, FarFromTheCodeDoNotKeepItFromTheCache) {
   EXPECT_LE(run.interpreted_moves, 8u);
 }
 
+// Only the OUT at the end is interpreted.
+TEST(SegmentLoads, AreDoneWithinTheExit) {
+  GuestRun run({0xb8, 0x20, 0,    0,    0,           // mov eax, 20
+                0x8e, 0xd8,                          // mov ds, eax
+                0x8b, 0x1d, 0,    0x30, 0,    0,     // mov ebx, [3000]
+                0x1e, 0x07,                          // push ds; pop es
+                0x6a, 3,    0x0f, 0xa1,              // push 3; pop fs
+                0x6a, 0x18, 0x0f, 0xa9,              // push 18; pop gs
+                0x26, 0x8b, 0x0d, 4,    0x30, 0, 0,  // mov ecx, es:[3004]
+                0x8c, 0xe2,                          // mov edx, fs
+                0xe6, 0xf4});                        // out f4, al
+  run.vcpu.gdtr.limit = 39;
+  const Descriptor high = Descriptor::segment(0x1000, 0xffff, 0x4092);  // not accessed yet
+  run.guest().write(GuestPhysical(gdt + 0x20), high.low(), 4);
+  run.guest().write(GuestPhysical(gdt + 0x24), high.high(), 4);
+  run.guest().write(GuestPhysical(data), 0x11223344, 4);
+  run.guest().write(GuestPhysical(data + 4), 0x55667788, 4);
+  run.run(~0u);
+  ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << run.end.reason;
+  EXPECT_EQ(run.vcpu[Register::ebx], 0x11223344u);
+  EXPECT_EQ(run.vcpu[Register::ecx], 0x55667788u);
+  EXPECT_EQ(run.vcpu[Register::edx], 3u);
+  EXPECT_EQ(run.vcpu[Register::esp], stack);
+  EXPECT_EQ(run.vcpu[Segment::ds], high.with_accessed().cache(0x20));
+  EXPECT_EQ(run.vcpu[Segment::es], high.with_accessed().cache(0x20));
+  EXPECT_FALSE(run.vcpu[Segment::fs].usable);
+  EXPECT_EQ(run.vcpu[Segment::gs].selector, 0x18);
+  EXPECT_TRUE(run.guest().read(GuestPhysical(gdt + 0x24), 4) & 0x100) << "accessed";
+  EXPECT_EQ(run.interpreted, 1u);
+}
+
+// A selector beyond the table: the interpreter raises what it means, with nothing done.
+TEST(SegmentLoads, ThatFaultAreLeftToTheInterpreter) {
+  GuestRun run({0x6a, 0x40, 0x1f});  // push 40; pop ds
+  run.run(~0u);
+  EXPECT_EQ(run.end.kind, RunEnd::Kind::triple_fault);
+  EXPECT_EQ(run.vcpu[Register::esp], stack - 4);
+  EXPECT_EQ(run.vcpu[Segment::ds].selector, 0x18);
+  EXPECT_EQ(run.vcpu.eip, code + 2);
+}
+
 struct Row {
   const char* name;
   std::vector<std::uint8_t> program;  // ends by itself with OUT to the exit port
@@ -339,6 +382,10 @@ INSTANTIATE_TEST_SUITE_P(
              0,    0xe0, 0xfe, 0xc7, 0x05, 0xd0, 0,    0xe0, 0xfe, 0,    0,    0,    0x05, 0x8b,
              0x15, 0xd0, 0,    0xe0, 0xfe, 0x03, 0xd8, 0x01, 0xd6, 0xe2, 0xdf, 0x9c, 0x5f}},
         Row{"selectors", {0x8c, 0xd8, 0x1e, 0x5b, 0x06, 0x07}},
+        // mov ds, eax; push 18; pop fs; mov eax, [4000]; push 0; pop es; mov es, ecx; mov ebx, gs
+        Row{"segment_loads",
+            {0xb8, 0x18, 0,    0, 0, 0x8e, 0xd8, 0x6a, 0x18, 0x0f, 0xa1, 0xa1, 0,    0x40,
+             0,    0,    0x6a, 0, 7, 0xb9, 0x18, 0,    0,    0,    0x8e, 0xc1, 0x8c, 0xeb}},
         Row{"cmpxchg8b", {0xf9, 0x0f, 0xc7, 0x0d, 0, 0x40, 0, 0, 0x9c, 0x5b}}),
     [](const auto& info) { return std::string(info.param.name); });
 

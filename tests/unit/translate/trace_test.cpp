@@ -226,6 +226,49 @@ TEST_F(Block, InTellsItsPortAndGoesOnBehindItsExit) {
   }
 }
 
+TEST_F(Block, SegmentLoadsSayWhatTheyLoadAndGoOnBehind) {
+  struct Row {
+    std::vector<std::uint8_t> bytes;
+    SegmentLoad load;
+  };
+  for (const Row& row :
+       {Row{{0x8e, 0xd8}, {Segment::ds, false, 0, 2}},
+        Row{{0x8e, 0xc7}, {Segment::es, false, 7, 2}},
+        Row{{0x66, 0x8e, 0xe1}, {Segment::fs, false, 1, 3}},
+        Row{{0x8e, 0xeb}, {Segment::gs, false, 3, 2}}, Row{{0x1f}, {Segment::ds, true, 0, 1}},
+        Row{{0x07}, {Segment::es, true, 0, 1}}, Row{{0x0f, 0xa1}, {Segment::fs, true, 0, 2}},
+        Row{{0x0f, 0xa9}, {Segment::gs, true, 0, 2}}}) {
+    guest.cache.flush();
+    guest.put(code, {0xf4, 0xf4, 0xf4, 0xf4});
+    for (std::size_t i = 0; i < row.bytes.size(); ++i) {
+      guest.put(code + static_cast<std::uint32_t>(i), {row.bytes[i]});
+    }
+    guest.vcpu.eip = code;
+    set_registers();
+    const auto end = guest.run();
+    ASSERT_TRUE(end.exit.has_value());
+    EXPECT_EQ(end.exit->kind, ExitKind::segment);
+    EXPECT_EQ(end.exit->eip, code);
+    EXPECT_EQ(end.exit->load, row.load);
+    const auto behind = guest.run_from(end.address + segment_exit_size);
+    ASSERT_TRUE(behind.exit.has_value());
+    EXPECT_EQ(behind.exit->kind, ExitKind::interpret);  // HLT
+    EXPECT_EQ(behind.exit->eip, code + row.bytes.size());
+  }
+}
+
+TEST_F(Block, LoadsOfSsFromMemoryAndOf16BitStacksAreTheInterpreters) {
+  for (const std::vector<std::uint8_t>& bytes :
+       {std::vector<std::uint8_t>{0x8e, 0xd0}, {0x17}, {0x8e, 0x18}, {0x66, 0x1f}}) {
+    guest.cache.flush();
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      guest.put(code + static_cast<std::uint32_t>(i), {bytes[i]});
+    }
+    guest.vcpu.eip = code;
+    expect_left_to_interpreter(code);
+  }
+}
+
 TEST_F(Block, InBehindStiIsTheInterpreters) {
   guest.put(code, {0xfb, 0xe4, 0x61});
   guest.vcpu.eip = code;

@@ -297,17 +297,17 @@ TEST(Breakpoints, FarFromTheCodeDoNotKeepItFromTheCache) {
 TEST(SegmentLoads, AreDoneWithinTheExit) {
   GuestRun run({0xb8, 0x20, 0,    0,    0,           // mov eax, 20
                 0x8e, 0xd8,                          // mov ds, eax
-                0x8b, 0x1d, 0,    0x30, 0,    0,     // mov ebx, [3000]
+                0x8b, 0x1d, 0,    0x40, 0,    0,     // mov ebx, [4000]
                 0x1e, 0x07,                          // push ds; pop es
                 0x6a, 3,    0x0f, 0xa1,              // push 3; pop fs
                 0x6a, 0x18, 0x0f, 0xa9,              // push 18; pop gs
-                0x26, 0x8b, 0x0d, 4,    0x30, 0, 0,  // mov ecx, es:[3004]
+                0x26, 0x8b, 0x0d, 4,    0x40, 0, 0,  // mov ecx, es:[4004]
                 0x8c, 0xe2,                          // mov edx, fs
                 0xe6, 0xf4});                        // out f4, al
   run.vcpu.gdtr.limit = 39;
-  const Descriptor high = Descriptor::segment(0x1000, 0xffff, 0x4092);  // not accessed yet
-  run.guest().write(GuestPhysical(gdt + 0x20), high.low(), 4);
-  run.guest().write(GuestPhysical(gdt + 0x24), high.high(), 4);
+  const Descriptor small = Descriptor::segment(0, 0xffff, 0x4092);  // not accessed yet
+  run.guest().write(GuestPhysical(gdt + 0x20), small.low(), 4);
+  run.guest().write(GuestPhysical(gdt + 0x24), small.high(), 4);
   run.guest().write(GuestPhysical(data), 0x11223344, 4);
   run.guest().write(GuestPhysical(data + 4), 0x55667788, 4);
   run.run(~0u);
@@ -316,8 +316,8 @@ TEST(SegmentLoads, AreDoneWithinTheExit) {
   EXPECT_EQ(run.vcpu[Register::ecx], 0x55667788u);
   EXPECT_EQ(run.vcpu[Register::edx], 3u);
   EXPECT_EQ(run.vcpu[Register::esp], stack);
-  EXPECT_EQ(run.vcpu[Segment::ds], high.with_accessed().cache(0x20));
-  EXPECT_EQ(run.vcpu[Segment::es], high.with_accessed().cache(0x20));
+  EXPECT_EQ(run.vcpu[Segment::ds], small.with_accessed().cache(0x20));
+  EXPECT_EQ(run.vcpu[Segment::es], small.with_accessed().cache(0x20));
   EXPECT_FALSE(run.vcpu[Segment::fs].usable);
   EXPECT_EQ(run.vcpu[Segment::gs].selector, 0x18);
   EXPECT_TRUE(run.guest().read(GuestPhysical(gdt + 0x24), 4) & 0x100) << "accessed";

@@ -1,5 +1,6 @@
 // MOV and POP to DS, ES, FS and GS in the translation cache, which kernels do several times at each
 // way in and out: done within the exit, without the interpreter and without leaving the cache.
+#include "breakpoints.hpp"
 #include "general_registers.hpp"
 #include "monitor.hpp"
 #include "segment/load.hpp"
@@ -21,9 +22,9 @@ std::optional<std::uint32_t> Monitor::popped_selector() {
   return word.value();
 }
 
-// False: nothing has been done; the instruction faults, or is none of the usual ones. No breakpoint
-// is armed while code runs in the cache.
+// False: nothing has been done; the instruction faults, or may meet a breakpoint.
 bool Monitor::load_segment_at_once(const CacheExit& exit) {
+  if (breakpoints_armed(vcpu_)) return false;
   const SegmentLoad& load = exit.load;
   const auto word = load.pops
                         ? popped_selector()

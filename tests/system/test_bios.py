@@ -70,7 +70,8 @@ def test_a_disk_alone_needs_a_machine_with_a_bios(diskette):
 @pytest.mark.hosted
 def test_linux_starts_by_its_own_setup_code(croft):
     """It gets its memory map by INT 15h, and its command line and initrd where setup has left them."""
-    result = croft.execute("dmesg; cat /proc/cmdline", "--memory", "256M", "--monitor", "boot=16")
+    result = croft.execute("dmesg; cat /proc/cmdline", "--memory", "256M", "--monitor", "boot=16",
+                           timeout=900)
     assert result.returncode == 0, result.stderr
     assert "guest: Linux bzImage in real mode, 256 MB, entry 0x00090200" in croft.log.read_text()
     ranges = re.findall(r"BIOS-e820: \[mem 0x0{8}(\w+)-0x0{8}(\w+)\] (\w+)", result.stdout)
@@ -108,3 +109,14 @@ def test_memdisk_starts_a_diskette(croft, diskette):
     status, transcript, text = boot([f"{kernel} floppy", str(diskette)], "boot=16", timeout=240)
     assert transcript == ["| boot sector: drive 00", "| second sector"], text
     assert status == PASSED, text
+
+
+@pytest.mark.long
+@pytest.mark.hosted
+def test_ipxe_shows_its_banner(croft, tmp_path):
+    """By the BIOS alone. It unpacks itself in 16-bit code, which takes long when interpreted."""
+    assert croft.fetch("ipxe") == 0
+    words = croft.command(["ipxe", "--memory", "64M", "--screenshot", str(tmp_path / "screen.png"),
+                           "--when", "Features: DNS HTTP iSCSI", "--timeout", "1500"])
+    result = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert result.returncode == 0, result.stderr

@@ -250,7 +250,8 @@ bool Monitor::interprets_on() const {
   if (end_ || vm_.withdrawal.starved()) return false;
   if (vm_.pc.needs_service() || nmi_deliverable()) return false;
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return true;
-  return interprets_kernel() && vcpu_.cpl != 3 && !vcpu_.virtual_8086();
+  const bool no_other_engine = interprets_kernel() || !can_translate();
+  return no_other_engine && vcpu_.cpl != 3 && !vcpu_.virtual_8086();
 }
 
 bool Monitor::interpret_one() {

@@ -1,90 +1,10 @@
 // INT 10h: text on the VGA, mode 3. Graphics modes are not there, nor VBE; what a caller asks of
-// them changes nothing. Cells are at 0xb800:0, a page behind the other.
-#include "rom.h"
+// them changes nothing.
+#include "video.h"
 
-enum { text_segment = 0xb800, blank = 0x0720, font_segment = 0xc000, font_offset = 0x100 };
-enum { sequencer = 0x3c4, graphics = 0x3ce, crtc = 0x3d4, attributes = 0x3c0, status_1 = 0x3da };
+enum { font_segment = 0xc000, font_offset = 0x100 };
+enum { sequencer = 0x3c4, graphics = 0x3ce, attributes = 0x3c0, status_1 = 0x3da };
 enum { no_cursor_emulation = 0x01, page_count = 8 };
-
-static u16 cell_offset(u8 page, u16 position) {
-  return (u16)(page * bda->page_bytes + ((position >> 8) * bda->columns + (position & 0xff)) * 2);
-}
-
-static void write_crtc_pair(u8 high, u16 value) {
-  out_indexed(crtc, high, (u8)(value >> 8));
-  out_indexed(crtc, (u8)(high + 1), (u8)value);
-}
-
-static void move_cursor(u8 page, u16 position) {
-  bda->cursor[page] = position;
-  if (page == bda->page) write_crtc_pair(0x0e, cell_offset(page, position) / 2);
-}
-
-static void fill(u16 offset, u16 cell, u32 count) {
-  for (; count > 0; --count, offset += 2) far_write16(text_segment, offset, cell);
-}
-
-// One row's cells to another's place.
-static void copy(u16 to, u16 from, u32 count) {
-  asm volatile(
-      "movw %w3, %%ds; movw %w3, %%es; rep movsw; pushw %%ss; popw %%ds; pushw %%ss; popw %%es"
-      : "+D"(to), "+S"(from), "+c"(count)
-      : "r"(text_segment)
-      : "memory");
-}
-
-// Moves the rows of a rectangle by `lines`, up or down, and blanks those that come free: all of
-// them if `lines` is 0 or too many.
-static void scroll(u8 page, u8 lines, int up, u8 attribute, u16 upper_left, u16 lower_right) {
-  const u8 left = (u8)upper_left, top = upper_left >> 8;
-  u8 right = (u8)lower_right, bottom = lower_right >> 8;
-  if (right >= bda->columns) right = (u8)(bda->columns - 1);
-  if (bottom > bda->last_row) bottom = bda->last_row;
-  if (left > right || top > bottom) return;
-  const u32 width = right - left + 1u, height = bottom - top + 1u;
-  if (lines == 0 || lines > height) lines = (u8)height;
-  for (u32 i = 0; i < height; ++i) {
-    const u32 row = up ? top + i : bottom - i;
-    const u16 to = cell_offset(page, (u16)(row << 8 | left));
-    if (i + lines < height) {
-      copy(to, cell_offset(page, (u16)((up ? row + lines : row - lines) << 8 | left)), width);
-    } else {
-      fill(to, (u16)(attribute << 8 | ' '), width);
-    }
-  }
-}
-
-// Keeps the attribute that stands there.
-static void type(u8 page, u8 character) {
-  u16 position = bda->cursor[page];
-  u8 column = (u8)position, row = position >> 8;
-  if (character == '\r') {
-    column = 0;
-  } else if (character == '\n') {
-    ++row;
-  } else if (character == '\b') {
-    if (column > 0) --column;
-  } else if (character != '\a') {
-    far_write8(text_segment, cell_offset(page, position), character);
-    ++column;
-  }
-  if (column >= bda->columns) {
-    column = 0;
-    ++row;
-  }
-  if (row > bda->last_row) {
-    row = bda->last_row;
-    const u8 attribute = far_read8(text_segment, cell_offset(page, position) | 1);
-    scroll(page, 1, 1, attribute, 0, 0xffff);
-  }
-  move_cursor(page, (u16)(row << 8 | column));
-}
-
-void put_character(u8 character) { type(bda->page, character); }
-
-void put_text(ROM char* text) {
-  for (; *text; ++text) put_character((u8)*text);
-}
 
 // Mode 3 with 16 lines a character: IBM VGA, Video Subsystem.
 static ROM u8 sequencer_values[] = {0x00, 0x03, 0x00, 0x02};  // from index 1 on
@@ -180,7 +100,7 @@ static void set_mode(struct Registers* r) {
   set_registers();
   set_colours();
   for (u32 page = 0; page < page_count; ++page) bda->cursor[page] = 0;
-  if (!(r->al & 0x80)) fill(0, blank, page_count * 0x800);
+  if (!(r->al & 0x80)) fill_cells(0, blank, page_count * 0x800);
   set_page(0);
   bda->cursor_shape = 0x0607;  // the registers' values are 0d0e
   r->al = 0x30;                // as IBM's: a mode below 7
@@ -206,7 +126,7 @@ static void write_string(struct Registers* r) {
     const int control =
         character == '\r' || character == '\n' || character == '\b' || character == '\a';
     if (!control) far_write8(text_segment, cell_offset(page, bda->cursor[page]) | 1, attribute);
-    type(page, character);
+    type_character(page, character);
   }
   if (!(r->al & 1)) move_cursor(page, before);
 }

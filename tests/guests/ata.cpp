@@ -6,6 +6,7 @@
 
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 #include "runtime/pci.hpp"
 
 using namespace guest;
@@ -68,9 +69,7 @@ void note(TrapFrame& frame) {
 }
 
 void initialise_interrupts() {
-  constexpr u8 words[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-                             {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xfb}, {0xa1, 0x3f}};
-  for (const auto& word : words) out8(word[0], word[1]);
+  initialise_8259s(1u << 14 | 1u << 15);
   set_handler(0x2e, note);
   set_handler(0x2f, note);
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 #include "runtime/paging.hpp"
 #include "runtime/rings.hpp"
 
@@ -159,22 +160,13 @@ void with_single_steps() {
   set_handler(1, nullptr);
 }
 
-void initialise_controllers() {
-  constexpr struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xfe}, {0xa1, 0xff}};
-  for (const auto& word : words) out8(word.port, word.value);
-}
-
 }  // namespace
 
 void test() {
   map_low_memory();
   enable_paging();
   prepare_rings();
-  initialise_controllers();
+  initialise_8259s(1);
   set_gate(0x90, get_gate(0x90) | u64{0x60} << 40);
   set_handler(timer_vector, tick);
   set_handler(0x90, note);

@@ -1,6 +1,7 @@
 // An x87 error with CR0.NE clear goes by FERR# and IRQ 13 to the 8259; with NE set it is #MF.
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 
 using namespace guest;
 
@@ -23,15 +24,6 @@ void fpu_interrupt(TrapFrame&) {
   out8(0xa0, 0x20);
   out8(0x20, 0x20);
   interrupts = interrupts + 1;
-}
-
-void initialise_controllers() {
-  constexpr struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x70}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xfb}, {0xa1, 0xdf}};
-  for (const auto& word : words) out8(word.port, word.value);
 }
 
 // 1 / 0 with the error unmasked; the error waits for the next x87 instruction.
@@ -72,7 +64,7 @@ void inside() {
 }  // namespace
 
 void test() {
-  initialise_controllers();
+  initialise_8259s(1u << 13, 0x70);
   set_handler(fpu_vector, fpu_interrupt);
   if (option("limits")) outside();  // QEMU 7.2 aborts
   inside();

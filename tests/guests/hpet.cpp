@@ -6,6 +6,7 @@
 #include "runtime/apic.hpp"
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 #include "runtime/wait.hpp"
 
 using namespace guest;
@@ -195,14 +196,9 @@ void instead_of_the_8254() {
 }
 
 void by_the_8259() {
-  const struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xfe}, {0xa1, 0xff}};
   io_apic::set_entry(2, apic::masked);
   apic::write(apic::lint0, apic::external);
-  for (const auto& word : words) out8(word.port, word.value);
+  initialise_8259s(1);
   one_shot("through the 8259", 0, 0, 3);
 }
 

@@ -3,6 +3,7 @@
 // times.
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 
 using namespace guest;
 
@@ -33,15 +34,6 @@ void serial_interrupt(TrapFrame&) {
   order[order_count & 7] = static_cast<u8>(0x40 | (cause & 0xf));
   order_count = order_count + 1;
   end_of_interrupt();
-}
-
-void initialise_controllers() {
-  constexpr struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
-  for (const auto& word : words) out8(word.port, word.value);
 }
 
 void unmask(u8 lines) { out8(0x21, static_cast<u8>(~lines)); }
@@ -214,7 +206,7 @@ void priorities() {
 }  // namespace
 
 void test() {
-  initialise_controllers();
+  initialise_8259s(0);
   set_handler(timer_vector, count_tick);
   periodic_ticks();
   shadows();

@@ -5,41 +5,19 @@
 
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
+#include "runtime/keyboard_controller.hpp"
 
 using namespace guest;
+using namespace guest::i8042;
 
 const char* const test_name = "keyboard";
 
 namespace {
 
-constexpr u16 data_port = 0x60, status_port = 0x64;
-constexpr u8 output_full = 0x01, input_full = 0x02, from_mouse = 0x20;
-constexpr u16 master = 0x20, slave = 0xa0;
-constexpr unsigned patience = 5000;
-
-bool has_output() { return in8(status_port) & output_full; }
-
-void wait_for_room() {
-  for (unsigned i = 0; i < patience && (in8(status_port) & input_full); ++i) {
-  }
-}
-void command(u8 value) {
-  wait_for_room();
-  out8(status_port, value);
-}
-void data(u8 value) {
-  wait_for_room();
-  out8(data_port, value);
-}
-
 // All that comes, as it comes; a mouse's byte is marked.
 void print_bytes() {
-  for (unsigned quiet = 0; quiet < patience; ++quiet) {
-    const u8 status = in8(status_port);
-    if (!(status & output_full)) continue;
-    print(status & from_mouse ? " m" : " ", hex(in8(data_port), 2));
-    quiet = 0;
-  }
+  take_output([](u8 byte, bool of_mouse) { print(of_mouse ? " m" : " ", hex(byte, 2)); });
 }
 void print_replies(const char* what) {
   print(what, ":");
@@ -48,13 +26,8 @@ void print_replies(const char* what) {
 }
 u8 command_byte() {
   command(0x20);
-  for (unsigned i = 0; i < patience && !has_output(); ++i) {
-  }
+  wait_for_output();
   return in8(data_port);
-}
-void set_command_byte(u8 value) {
-  command(0x60);
-  data(value);
 }
 // One byte after another, each with its reply.
 void ask(const char* what, std::initializer_list<u8> bytes) {
@@ -64,10 +37,6 @@ void ask(const char* what, std::initializer_list<u8> bytes) {
     print_bytes();
   }
   line();
-}
-
-void empty() {
-  while (has_output()) in8(data_port);
 }
 
 void test_controller() {
@@ -101,8 +70,7 @@ void test_controller() {
   data(0xa5);
   print_replies("mouse loopback");
   command(0xd0);
-  for (unsigned i = 0; i < patience && !has_output(); ++i) {
-  }
+  wait_for_output();
   line("output port: ", hex(in8(data_port) & 0x03, 2));
 }
 
@@ -130,18 +98,7 @@ void keyboard_interrupt(TrapFrame&) {
     if (keyboard_interrupts < 8) received[keyboard_interrupts] = in8(data_port);
     keyboard_interrupts = keyboard_interrupts + 1;
   }
-  out8(master, 0x20);
-}
-
-void remap(u8 mask) {
-  const struct {
-    u16 port;
-    u8 value;
-  } words[] = {{master, 0x11}, {master + 1, 0x20}, {master + 1, 4}, {master + 1, 1},
-               {slave, 0x11},  {slave + 1, 0x28},  {slave + 1, 2},  {slave + 1, 1}};
-  for (const auto& word : words) out8(word.port, word.value);
-  out8(master + 1, mask);
-  out8(slave + 1, 0xff);
+  out8(0x20, 0x20);
 }
 
 void wait_for_interrupts(u32 count) {
@@ -149,7 +106,7 @@ void wait_for_interrupts(u32 count) {
 }
 
 void test_interrupts() {
-  remap(0xfd);
+  initialise_8259s(1u << 1);
   set_handler(0x21, keyboard_interrupt);
   set_command_byte(0x21);
   empty();

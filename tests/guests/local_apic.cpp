@@ -6,6 +6,7 @@
 #include "runtime/apic.hpp"
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 #include "runtime/wait.hpp"
 
 using namespace guest;
@@ -243,15 +244,6 @@ void divisors() {
   apic::write(apic::initial_count, 0);
 }
 
-void initialise_8259() {
-  const struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
-  for (const auto& word : words) out8(word.port, word.value);
-}
-
 // A tick of the 8254, if it comes through.
 bool tick_comes(bool expected = true) {
   served_count = 0;
@@ -270,7 +262,7 @@ bool tick_comes(bool expected = true) {
 }
 
 void virtual_wire() {
-  initialise_8259();
+  initialise_8259s(0);
   set_handler(timer_line_vector, [](TrapFrame&) {
     served_count = served_count + 1;
     out8(0x20, 0x20);

@@ -5,46 +5,23 @@
 
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
+#include "runtime/keyboard_controller.hpp"
 
 using namespace guest;
+using namespace guest::i8042;
 
 const char* const test_name = "mouse";
 
 namespace {
 
-constexpr u16 data_port = 0x60, status_port = 0x64;
-constexpr u8 output_full = 0x01, input_full = 0x02, from_mouse = 0x20;
-constexpr u16 master = 0x20, slave = 0xa0;
-constexpr unsigned patience = 5000;
-
-void wait_for_room() {
-  for (unsigned i = 0; i < patience && (in8(status_port) & input_full); ++i) {
-  }
-}
-void command(u8 value) {
-  wait_for_room();
-  out8(status_port, value);
-}
-void data(u8 value) {
-  wait_for_room();
-  out8(data_port, value);
-}
-void set_command_byte(u8 value) {
-  command(0x60);
-  data(value);
-}
 void to_mouse(u8 value) {
   command(0xd4);
   data(value);
 }
 
 void print_replies() {
-  for (unsigned quiet = 0; quiet < patience; ++quiet) {
-    const u8 status = in8(status_port);
-    if (!(status & output_full)) continue;
-    print(" ", hex(in8(data_port), 2), status & from_mouse ? "" : "k");
-    quiet = 0;
-  }
+  take_output([](u8 byte, bool of_mouse) { print(" ", hex(byte, 2), of_mouse ? "" : "k"); });
 }
 // One byte after another, each with its reply.
 void ask(const char* what, std::initializer_list<u8> bytes) {
@@ -64,19 +41,12 @@ void mouse_interrupt(TrapFrame&) {
     if (interrupts < 4) received[interrupts] = in8(data_port);
     interrupts = interrupts + 1;
   }
-  out8(slave, 0x20);
-  out8(master, 0x20);
+  out8(0xa0, 0x20);
+  out8(0x20, 0x20);
 }
 
 void test_interrupts() {
-  const struct {
-    u16 port;
-    u8 value;
-  } words[] = {{master, 0x11}, {master + 1, 0x20}, {master + 1, 4}, {master + 1, 1},
-               {slave, 0x11},  {slave + 1, 0x28},  {slave + 1, 2},  {slave + 1, 1}};
-  for (const auto& word : words) out8(word.port, word.value);
-  out8(master + 1, 0xfb);
-  out8(slave + 1, 0xef);
+  initialise_8259s(1u << 12);
   set_handler(0x2c, mouse_interrupt);
   set_command_byte(0x12);
   asm volatile("sti");
@@ -96,7 +66,7 @@ void test_interrupts() {
 void test() {
   command(0xad);
   set_command_byte(0x10);
-  while (in8(status_port) & output_full) in8(data_port);
+  empty();
   ask("reset", {0xff});
   ask("identify", {0xf2});
   ask("status", {0xe9});

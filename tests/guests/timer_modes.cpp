@@ -5,6 +5,7 @@
 
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 
 using namespace guest;
 
@@ -126,22 +127,13 @@ void count_interrupt(TrapFrame&) {
   out8(0x20, 0x20);
 }
 
-void initialise_controllers() {
-  constexpr struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},    {0xa0, 0x11},
-               {0xa1, 0x28}, {0xa1, 2},    {0xa1, 1}, {0x21, 0xff}, {0xa1, 0xff}};
-  for (const auto& word : words) out8(word.port, word.value);
-}
-
 // The gate of channel 0 is always open, so that modes 1 and 5 never get their trigger. Channel 2
 // tells how long to wait.
 void interrupts_of_channel_0() {
   for (unsigned mode = 0; mode < 6; ++mode) {
     if ((mode == 1 || mode == 5) && !option("limits")) continue;
     program(0, mode, both_bytes, 0);  // 55 ms: nothing comes of it
-    initialise_controllers();         // and what came of setting the mode is forgotten
+    initialise_8259s(0);              // and what came of setting the mode is forgotten
     interrupts = 0;
     out8(0x21, 0xfe);
     program(0, mode, both_bytes, 2000);
@@ -240,7 +232,7 @@ void status_bytes() {
 
 void test() {
   set_handler(0x20, count_interrupt);
-  initialise_controllers();
+  initialise_8259s(0);
   modes_of_channel_2();
   interrupts_of_channel_0();
   access_forms();

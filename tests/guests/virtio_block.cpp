@@ -4,6 +4,7 @@
 // without it there is none, and nothing to do.
 #include "runtime/boot.hpp"
 #include "runtime/console.hpp"
+#include "runtime/interrupt_lines.hpp"
 
 using namespace guest;
 
@@ -238,15 +239,7 @@ void wait_for_interrupts() {
 void with_interrupts() {
   const u32 irq = configuration(0x3c) & 0xff;
   check(irq < 16, "firmware has noted a line");
-  constexpr struct {
-    u16 port;
-    u8 value;
-  } words[] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1},
-               {0xa0, 0x11}, {0xa1, 0x28}, {0xa1, 2}, {0xa1, 1}};
-  for (const auto& word : words) out8(word.port, word.value);
-  const u32 lines = 1u << irq | 4;
-  out8(0x21, static_cast<u8>(~lines));
-  out8(0xa1, static_cast<u8>(~lines >> 8));
+  initialise_8259s(1u << irq);
   set_handler(0x20 + irq, count_interrupt);
   bring_up(0);
   in8(base + interrupt_status);

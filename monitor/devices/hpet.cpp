@@ -115,6 +115,10 @@ bool Hpet::depends_on_matches(unsigned offset) {
   return offset >= first_timer || (offset & ~7u) == interrupt_status;
 }
 
+bool Hpet::sets_up_ticks(unsigned offset) {
+  return offset == configuration || (offset >= first_timer && offset < first_timer + timer_bytes);
+}
+
 std::uint32_t Hpet::read(unsigned offset, unsigned size, std::uint64_t now) const {
   const unsigned part = offset & 3;
   if (part + size > 4) return 0;

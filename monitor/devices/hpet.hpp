@@ -15,6 +15,8 @@ class Hpet {
   // Registers by offset in the page: reads of 1, 2 or 4 bytes, writes of 4. Times are in
   // nanoseconds. Before a read of what depends on matches, and before a write, advance.
   static bool depends_on_matches(unsigned offset);
+  // Whether a write may change when timer 0 ticks, or whether as the 8254.
+  static bool sets_up_ticks(unsigned offset);
   std::uint32_t read(unsigned offset, unsigned size, std::uint64_t now) const;
   void write(unsigned offset, std::uint32_t value, std::uint64_t now);
 

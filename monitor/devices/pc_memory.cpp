@@ -80,6 +80,7 @@ std::uint32_t Pc::read_hpet(unsigned offset, unsigned size) {
 void Pc::write_hpet(unsigned offset, std::uint32_t value) {
   advance_in_access();
   state_.hpet.write(offset, value, now_);
+  if (Hpet::sets_up_ticks(offset)) state_.late_ticks.forget();
   needs_service_ = true;
   update_hpet();
 }

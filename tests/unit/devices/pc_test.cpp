@@ -596,6 +596,19 @@ TEST_F(PcApicTest, TheHpetReplacesTheTimer) {
   EXPECT_EQ(read(hpet + 0xf0), (clock.time - begin) / 10);
 }
 
+TEST_F(PcApicTest, LateTicksOfTheHpetGoWithItsTimer) {
+  constexpr std::uint32_t hpet = 0xfed00000;
+  set_up_interrupts(0x0001);
+  write(hpet + 0x100, 0x14c);
+  write(hpet + 0x108, 100'000);  // 1 ms
+  write(hpet + 0x10, 3);
+  move_to(clock.time + 5 * millisecond + millisecond / 2);
+  EXPECT_EQ(take(), 0x30u);
+  EXPECT_EQ(serve_until(clock.time + 3 * millisecond / 4), 2u) << "one of them late";
+  write(hpet + 0x100, 0);
+  EXPECT_EQ(serve_until(clock.time + 5 * millisecond), 0u);
+}
+
 TEST_F(PcApicTest, AnHpetLevelHoldsItsPin) {
   constexpr std::uint32_t hpet = 0xfed00000;
   set_entry(2, 0x8050);

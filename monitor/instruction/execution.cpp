@@ -1,5 +1,7 @@
 #include "execution.hpp"
 
+#include "named_register.hpp"
+
 namespace undercroft {
 
 Guarded<std::uint32_t> Execution::read(const Operand& operand) const {
@@ -40,51 +42,17 @@ Guarded<std::uint32_t> Execution::read(const Operand& operand) const {
   return Failure{Exception::invalid_opcode()};
 }
 
-namespace {
-
-// The general register that an operand names, -1 if it names none.
-int register_of(const Instruction& instruction, const Operand& operand) {
-  switch (operand.kind) {
-    case OperandKind::rm:
-      return instruction.has_memory ? -1 : static_cast<int>(instruction.rm());
-    case OperandKind::reg:
-      return static_cast<int>(instruction.reg());
-    case OperandKind::opcode_register:
-      return static_cast<int>(instruction.opcode_register());
-    case OperandKind::accumulator:
-      return 0;
-    case OperandKind::none:
-    case OperandKind::memory:
-    case OperandKind::count:
-    case OperandKind::port:
-    case OperandKind::one:
-    case OperandKind::immediate:
-    case OperandKind::second_immediate:
-    case OperandKind::relative:
-    case OperandKind::far_pointer:
-    case OperandKind::segment_register:
-    case OperandKind::control_register:
-    case OperandKind::debug_register:
-    case OperandKind::vector:
-    case OperandKind::implicit:
-      break;
-  }
-  return -1;
-}
-
-}  // namespace
-
 Guarded<Done> Execution::write(const Operand& operand, std::uint32_t value) {
-  if (const int number = register_of(instruction, operand); number >= 0) {
-    set_register(static_cast<unsigned>(number), value, operand.width);
+  if (const auto number = named_register(instruction, operand)) {
+    set_register(*number, value, operand.width);
     return Done{};
   }
   return store(instruction.segment, memory_offset(), value, operand.width);
 }
 
 Guarded<Execution::Opened> Execution::open(const Operand& operand) const {
-  if (const int number = register_of(instruction, operand); number >= 0) {
-    return Opened{register_value(static_cast<unsigned>(number), operand.width), {}};
+  if (const auto number = named_register(instruction, operand)) {
+    return Opened{register_value(*number, operand.width), {}};
   }
   const GuestLinear address = TRY(memory_operand(operand.width, Access::write));
   // A writable segment is readable, but for none: data segments always are.
@@ -92,8 +60,8 @@ Guarded<Execution::Opened> Execution::open(const Operand& operand) const {
 }
 
 Guarded<Done> Execution::close(const Operand& operand, const Opened& opened, std::uint32_t value) {
-  if (const int number = register_of(instruction, operand); number >= 0) {
-    set_register(static_cast<unsigned>(number), value, operand.width);
+  if (const auto number = named_register(instruction, operand)) {
+    set_register(*number, value, operand.width);
     return Done{};
   }
   return memory.write(opened.address, value, operand.width, privilege());

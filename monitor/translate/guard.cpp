@@ -1,5 +1,6 @@
 #include "guard.hpp"
 
+#include "../instruction/named_register.hpp"
 #include "../window_layout.hpp"
 
 namespace undercroft {
@@ -59,33 +60,9 @@ constexpr std::uint8_t register_named(unsigned number, unsigned width) {
 // The register that the first operand is, if it is one.
 std::uint8_t destination(const Instruction& i) {
   const Operand& operand = i.operands[0];
-  switch (operand.kind) {
-    case OperandKind::rm:
-      return i.has_memory ? 0 : register_named(i.rm(), operand.width);
-    case OperandKind::reg:
-      return register_named(i.reg(), operand.width);
-    case OperandKind::opcode_register:
-      return register_named(i.opcode_register(), operand.width);
-    case OperandKind::accumulator:
-      return bit(Register::eax);
-    case OperandKind::memory:
-      return 0;
-    case OperandKind::none:
-    case OperandKind::count:
-    case OperandKind::port:
-    case OperandKind::one:
-    case OperandKind::immediate:
-    case OperandKind::second_immediate:
-    case OperandKind::relative:
-    case OperandKind::far_pointer:
-    case OperandKind::segment_register:
-    case OperandKind::control_register:
-    case OperandKind::debug_register:
-    case OperandKind::vector:
-    case OperandKind::implicit:
-      break;
-  }
-  return any_register;
+  if (const auto number = named_register(i, operand)) return register_named(*number, operand.width);
+  const bool memory = operand.kind == OperandKind::rm || operand.kind == OperandKind::memory;
+  return memory ? 0 : any_register;
 }
 
 // The registers that may be elsewhere after the instruction, farther than a step; what is not known

@@ -18,6 +18,7 @@ constexpr std::uint32_t code_end = window::cache + 0x140000;
 static_assert(code_end < window::cache_end);
 
 constexpr std::uint32_t landing_size = 56;
+constexpr unsigned most_instructions = 32;  // of a trace
 
 }  // namespace
 
@@ -62,8 +63,7 @@ TranslationTargets TranslationCache::targets() const {
 
 TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
                                                    std::span<const std::uint8_t> bytes,
-                                                   std::uint32_t first_bytes,
-                                                   unsigned most_instructions) {
+                                                   std::uint32_t first_bytes) {
   if (!has_room()) flush();
 
   TranslatedTrace made(next_code_, level_);

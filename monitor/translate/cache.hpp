@@ -69,16 +69,15 @@ class TranslationCache final : private KnownBlocks {
   std::uint32_t generation() const { return generation_; }
 
   // Where the block for the guest address starts, as a window offset.
-  std::optional<std::uint32_t> find(std::uint32_t eip) const;
+  std::optional<std::uint32_t> find(std::uint32_t eip) const override;
   // Translates and keeps; bytes and first_bytes as for translate_block, frame: the guest page
   // number of the first bytes. If the block reaches beyond them, add_second_frame must follow.
   struct Made {
     std::uint32_t start = 0;
     bool crosses = false;
   };
-  static constexpr unsigned usual_instructions = 32;
   Made translate(std::uint32_t eip, std::uint32_t frame, std::span<const std::uint8_t> bytes,
-                 std::uint32_t first_bytes, unsigned most_instructions = usual_instructions);
+                 std::uint32_t first_bytes);
   // The last block made depends on the page with this number as well, from its first byte on.
   void add_second_frame(std::uint32_t frame);
 

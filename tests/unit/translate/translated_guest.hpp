@@ -74,12 +74,10 @@ class TranslatedGuest final : public LinearMemory {
     present_.at((address - ram) / page_size) = present;
   }
 
-  // As the monitor calls it. `fetched`: how many of the bytes can be fetched; `most`: how many
-  // instructions may be translated at a time.
-  TranslationCache::Made translate(std::uint32_t eip, unsigned fetched = longest_fetch,
-                                   unsigned most = TranslationCache::usual_instructions) {
+  // As the monitor calls it. `fetched`: how many of the bytes can be fetched.
+  TranslationCache::Made translate(std::uint32_t eip, unsigned fetched = longest_fetch) {
     const std::uint32_t in_page = page_size - (eip & page_mask);
-    const auto made = cache.translate(eip, eip / page_size, {ram_at(eip), fetched}, in_page, most);
+    const auto made = cache.translate(eip, eip / page_size, {ram_at(eip), fetched}, in_page);
     if (made.crosses) cache.add_second_frame(eip / page_size + 1);
     return made;
   }

@@ -6,8 +6,10 @@
 #include <memory>
 #include <span>
 
+#include "input.hpp"
 #include "monitor/devices/pc.hpp"
 #include "require.hpp"
+#include "tests/unit/fakes/vector_memory.hpp"
 
 using namespace undercroft;
 
@@ -45,22 +47,6 @@ struct SmallDisks final : DiskPort {
   }
   std::array<std::array<std::byte, bytes>, 3> contents{};
 };
-struct SmallMemory final : DmaMemory {
-  bool read(GuestPhysical address, std::span<std::byte> out) override {
-    const bool there = has(address, out.size());
-    if (there) std::memcpy(out.data(), bytes.data() + address.value(), out.size());
-    return there;
-  }
-  bool write(GuestPhysical address, std::span<const std::byte> in) override {
-    const bool there = has(address, in.size());
-    if (there) std::memcpy(bytes.data() + address.value(), in.data(), in.size());
-    return there;
-  }
-  bool has(GuestPhysical address, std::size_t size) const {
-    return address.value() <= bytes.size() && size <= bytes.size() - address.value();
-  }
-  std::array<std::byte, 0x4000> bytes{};
-};
 
 struct SmallVideo final : VideoMemory {
   std::uint8_t read(std::uint32_t offset) override { return at(offset); }
@@ -78,21 +64,6 @@ constexpr std::uint16_t pci_and_ide[] = {0xcf8, 0xcfc,  0xcfe,  0xcff,  0x1f0,  
                                          0x170, 0x171,  0x172,  0x174,  0x175,  0x176,  0x177,
                                          0x376, 0xc000, 0xc002, 0xc004, 0xc008, 0xc00a, 0xc00c};
 
-class Input {
- public:
-  Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  std::uint32_t next(unsigned bytes = 1) {
-    std::uint32_t value = 0;
-    for (; bytes != 0 && left_ != 0; --bytes, --left_) value = value << 8 | *data_++;
-    return value;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
-};
-
 constexpr std::uint32_t all_ones(unsigned size) { return ~0u >> (32 - 8 * size); }
 
 struct Machine {
@@ -102,7 +73,7 @@ struct Machine {
   Pc pc{{64u << 20, 1577836800}, clock, sink, sink, log};
 
   SmallDisks disks;
-  SmallMemory memory;
+  VectorMemory memory{0x4000};
   SmallVideo video;
 
   Machine() {

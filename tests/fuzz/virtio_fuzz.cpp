@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "input.hpp"
 #include "monitor/devices/virtio_functions.hpp"
 #include "require.hpp"
 
@@ -66,21 +67,6 @@ struct Source final : EntropySource {
 struct Line final : CharacterSink {
   void put(std::uint8_t) override { ++count; }
   unsigned count = 0;
-};
-
-class Input {
- public:
-  Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  std::uint32_t next(unsigned bytes = 1) {
-    std::uint32_t value = 0;
-    for (; bytes != 0 && left_ != 0; --bytes, --left_) value = value << 8 | *data_++;
-    return value;
-  }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
 };
 
 struct Machine {

@@ -1,4 +1,4 @@
-// Disks and memory for the IDE controller's tests, and a driver's view of the controller.
+// Disks for the IDE controller's tests, and a driver's view of the controller.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "monitor/devices/ide_controller.hpp"
+#include "vector_memory.hpp"
 
 namespace undercroft {
 
@@ -49,35 +50,12 @@ class VectorDisks final : public DiskPort {
   }
 };
 
-class VectorMemory final : public DmaMemory {
- public:
-  bool read(GuestPhysical address, std::span<std::byte> out) override {
-    const bool there = has(address, out.size());
-    if (there) std::memcpy(out.data(), bytes.data() + address.value(), out.size());
-    return there;
-  }
-  bool write(GuestPhysical address, std::span<const std::byte> in) override {
-    const bool there = has(address, in.size());
-    if (there) std::memcpy(bytes.data() + address.value(), in.data(), in.size());
-    return there;
-  }
-  void set_word(std::uint32_t address, std::uint32_t value) {
-    std::memcpy(bytes.data() + address, &value, 4);
-  }
-  std::vector<std::byte> bytes = std::vector<std::byte>(0x40000);
-
- private:
-  bool has(GuestPhysical address, std::size_t count) const {
-    return address.value() <= bytes.size() && count <= bytes.size() - address.value();
-  }
-};
-
 // Register accesses of the first channel, if no other is named.
 struct IdeTest : testing::Test {
   static constexpr std::uint16_t command_block = 0x1f0, control_block = 0x3f6;
 
   VectorDisks disks;
-  VectorMemory memory;
+  VectorMemory memory{0x40000};
   IdeController ide;
   std::uint16_t base = command_block, control = control_block;
 

@@ -83,7 +83,7 @@ Result<SetupHeader, LoadError> read_setup_header(const ImageReader& image) {
   // The second byte of the jump over the header tells where the header ends.
   setup.header_end = std::min<std::uint32_t>(0x202u + image.u8(jump + 1), largest_header_end);
   const std::uint32_t sectors = image.u8(setup_sects) ? image.u8(setup_sects) : 4u;
-  setup.payload_offset = (sectors + 1u) * 512u;
+  setup.payload_offset = std::uint64_t{sectors + 1u} * 512;
   if (!image.contains(setup.payload_offset, 1)) {
     return refuse("setup_header.setup_sects", "the file ends before the protected-mode kernel",
                   sectors);

@@ -27,7 +27,7 @@ class Address {
   constexpr std::uint32_t page_offset() const { return value_ & page_mask; }
   constexpr Address page() const { return Address(value_ & ~page_mask); }
 
-  constexpr auto operator<=>(const Address&) const = default;
+  constexpr auto operator<=>(const Address&) const = default;  // NOLINT(modernize-use-nullptr)
   friend constexpr Address operator+(Address a, std::uint32_t bytes) {
     return Address(a.value_ + bytes);
   }

@@ -25,8 +25,8 @@ constexpr std::int64_t days_from_date(std::uint32_t year, std::uint32_t month, s
 }
 
 constexpr std::int64_t seconds_from_calendar(const CalendarTime& t) {
-  return days_from_date(t.year, t.month, t.day) * seconds_per_day + t.hour * 3600 + t.minute * 60 +
-         t.second;
+  return days_from_date(t.year, t.month, t.day) * seconds_per_day + std::int64_t{t.hour} * 3600 +
+         std::int64_t{t.minute} * 60 + t.second;
 }
 
 // For times from year 1 on.

@@ -107,7 +107,7 @@ void Serial::restart_timeout(std::uint64_t now) {
   timed_out_ = false;
   timeout_at_ = no_deadline;
   if (!fifo_enabled() || received_ == 0) return;
-  const unsigned bits =
+  const std::uint64_t bits =
       7 + (line_control_ & 3) + (line_control_ >> 2 & 1) + (line_control_ >> 3 & 1);
   const std::uint64_t divisor = divisor_ == 0 ? 0x10000 : divisor_;
   timeout_at_ = now + 4 * bits * divisor * 1'000'000'000u / bit_hertz;

@@ -26,7 +26,8 @@ class MappingSlots;
 
 class MappedFrame {
  public:
-  MappedFrame(MappedFrame&& other) : slots_(other.slots_), slot_(other.slot_), data_(other.data_) {
+  MappedFrame(MappedFrame&& other) noexcept
+      : slots_(other.slots_), slot_(other.slot_), data_(other.data_) {
     other.slots_ = nullptr;
   }
   MappedFrame(const MappedFrame&) = delete;

@@ -93,7 +93,6 @@ constexpr FaultAction action_of(PageFaultCause cause) {
     case PageFaultCause::absent_faults:
       return FaultAction::inject;
     case PageFaultCause::device:
-      return FaultAction::emulate;
     case PageFaultCause::read_only_image:
       return FaultAction::emulate;
     case PageFaultCause::frame_not_given:
@@ -103,7 +102,6 @@ constexpr FaultAction action_of(PageFaultCause cause) {
     case PageFaultCause::breakpoint_page:
       return FaultAction::emulate;
     case PageFaultCause::dirty_pending:
-      return FaultAction::fill;
     case PageFaultCause::shadow_missing:
       return FaultAction::fill;
     case PageFaultCause::stale_translation:

@@ -44,6 +44,14 @@ def test_page_table_isolation(croft):
     assert result.stdout.split()[-1] == "50"
 
 
+def test_real_time_kernel(croft):
+    result = croft.execute(f"uname -v; dmesg; {FORKS}", "linux-rt-pae")
+    assert result.returncode == 0, result.stderr
+    assert "PREEMPT_RT" in result.stdout.splitlines()[0]
+    assert faults_in(result.stdout) == []
+    assert result.stdout.split()[-1] == "50"
+
+
 def test_kernel_has_nothing_to_complain_of(pae_shell):
     output, _ = pae_shell.run("dmesg")
     assert faults_in(output) == []

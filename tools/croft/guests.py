@@ -237,6 +237,7 @@ PACKAGED = (
                 LINUX_DEFAULT_COMMAND_LINE, "linux"),
     DebianLinux("linux-pae-default", "linux-image-686-pae", "the same with PAE",
                 LINUX_DEFAULT_COMMAND_LINE, "linux-pae"),
+    DebianLinux("linux-rt-pae", "linux-image-rt-686-pae", "Debian's real-time Linux with PAE"),
     DebianImage("debian-installer", "debian-installer-12-netboot-i386",
                 "Debian's installer, in text",
                 Packaged(f"{INSTALLER}/linux", f"{LINUX_COMMAND_LINE} ---"),

@@ -165,9 +165,18 @@ def cached(guest, bare, monitor_options, platforms=BIOS_ONLY, mode=None):
 
 def _forget_old(newest):
     total = newest.stat().st_size
-    others = [iso for iso in FOLDER.glob("*.iso") if iso != newest]
-    others.sort(key=lambda iso: -iso.stat().st_mtime)
-    for number, old in enumerate(others, 1):
-        total += old.stat().st_size
+    others = [(iso, facts) for iso in FOLDER.glob("*.iso")
+              if iso != newest and (facts := _facts_of(iso))]
+    others.sort(key=lambda other: -other[1].st_mtime)
+    for number, (old, facts) in enumerate(others, 1):
+        total += facts.st_size
         if number >= KEPT or total > KEPT_BYTES:
             old.unlink(missing_ok=True)
+
+
+def _facts_of(file):
+    """None if another run of croft has just taken it away."""
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None

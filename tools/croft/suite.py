@@ -105,7 +105,7 @@ def run(everything, select):
     packages.require("build", "run", "iso", "uefi", "test",
                      *(["bochs", "test-all"] if everything else []))
     results = []
-    names = ["linux", "linux-pae"] if everything else ["linux"]
+    names = ["linux", "linux-pae", "linux-rt-pae"] if everything else ["linux"]
     fetched = _attempt(results, lambda: _built(lambda: _fetch(names), "guests fetched"))
     image = _attempt(results, lambda: _built(build.image, "image built"))
     if _attempt(results, lambda: _built(build.hosted_tests, "tests built")):

@@ -92,7 +92,7 @@ bool Vm::show_framebuffer(const Framebuffer& framebuffer) {
   const std::uint64_t bytes = framebuffer.bytes() + GuestPhysical(start).page_offset();
   for (std::uint64_t offset = 0; offset < bytes; offset += page_size) {
     const GuestPhysical page = first + static_cast<std::uint32_t>(offset);
-    if (!table.set_frame(page, FrameKind::device_memory, HostPhysical(page.value()))) return false;
+    if (!table.set_frame(page, FrameKind::framebuffer, HostPhysical(page.value()))) return false;
   }
   return true;
 }

@@ -14,8 +14,9 @@ enum class FrameKind : std::uint8_t {
   withdrawn,        // RAM whose machine frame was taken back; its contents are kept elsewhere
   not_yet_given,    // RAM never touched: zero, without a machine frame
   device_memory,    // a device's memory: a machine frame that is never taken back
+  framebuffer,      // the same, of the host's own device: drawn to, hardly ever read
 };
-inline constexpr unsigned frame_kind_count = 7;
+inline constexpr unsigned frame_kind_count = 8;
 
 // Memory, whether or not a machine frame stands behind it now.
 constexpr bool is_memory(FrameKind kind) {
@@ -23,11 +24,12 @@ constexpr bool is_memory(FrameKind kind) {
 }
 constexpr bool has_machine_frame(FrameKind kind) {
   return kind == FrameKind::ram || kind == FrameKind::read_only_image ||
-         kind == FrameKind::device_memory;
+         kind == FrameKind::device_memory || kind == FrameKind::framebuffer;
 }
 // Writes reach the machine frame.
 constexpr bool is_writable(FrameKind kind) {
-  return kind == FrameKind::ram || kind == FrameKind::device_memory;
+  return kind == FrameKind::ram || kind == FrameKind::device_memory ||
+         kind == FrameKind::framebuffer;
 }
 
 enum class Watcher : std::uint8_t { page_table, descriptor_table, translated_code, debugger };

@@ -31,7 +31,7 @@ bool LoaderRam::is_ram(GuestPhysical address, std::uint64_t bytes) const {
   for (std::uint64_t page = address.page().value(); page < end; page += page_size) {
     const auto kind = memory_.table().entry(GuestPhysical(static_cast<std::uint32_t>(page))).kind;
     if (!is_memory(kind) || kind == FrameKind::read_only_image ||
-        kind == FrameKind::device_memory) {
+        kind == FrameKind::device_memory || kind == FrameKind::framebuffer) {
       return false;
     }
   }

@@ -6,6 +6,9 @@ namespace {
 // Bits that every present shadow entry has: A and D are set, so that the processor writes neither.
 constexpr std::uint32_t base_rights =
     page_bit::present | page_bit::user | page_bit::accessed | page_bit::dirty;
+// What the processor makes of it is arch/x86's affair: write-combining where it has a PAT, else
+// what the machine's MTRRs say (SDM volume 3, 12.5.2.1, 12.12.4).
+constexpr std::uint32_t write_combining = page_bit::write_through;
 // Free for software: translated code comes from the page behind this entry.
 constexpr std::uint32_t code_mark = 1u << 9;
 // Of a directory entry: the guest's is open to user code. The kernel view makes no difference, but
@@ -113,6 +116,7 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   std::uint32_t value = frame.frame.page().value() | base_rights;
   if (may_write) value |= page_bit::writable;
   if (same_in_both_views(walk)) value |= page_bit::global;
+  if (frame.kind == FrameKind::framebuffer) value |= write_combining;
   if (frame.watchers.has(Watcher::translated_code)) {
     value |= code_mark;
     tables_[child].has_code = true;

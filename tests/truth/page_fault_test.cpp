@@ -20,11 +20,12 @@ bool applies(PageFaultCause cause, const PageFaultFacts& f) {
   const bool maps = f.guest == GuestTables::allowed || f.guest == GuestTables::not_permitted;
   const bool memory = f.frame == FrameKind::ram || f.frame == FrameKind::read_only_image ||
                       f.frame == FrameKind::withdrawn || f.frame == FrameKind::not_yet_given ||
-                      f.frame == FrameKind::device_memory;
+                      f.frame == FrameKind::device_memory || f.frame == FrameKind::framebuffer;
   const bool wanted = !descriptor && f.in_window && maps && memory;
   // What is left for the rows below the guest's own tables.
   const bool allowed = !descriptor && !wanted && f.guest == GuestTables::allowed;
-  const bool ram = allowed && (f.frame == FrameKind::ram || f.frame == FrameKind::device_memory);
+  const bool ram = allowed && (f.frame == FrameKind::ram || f.frame == FrameKind::device_memory ||
+                               f.frame == FrameKind::framebuffer);
   const bool image = allowed && f.frame == FrameKind::read_only_image;
   const bool present = ram || (image && !f.write);
   const bool shown = present && !(f.write && f.watched) && !f.hidden;

@@ -58,7 +58,7 @@ TEST_F(VmTest, TheFramebufferIsMemoryOfADevice) {
   EXPECT_EQ(kind(0xfd000000), FrameKind::absent);
   ASSERT_TRUE(vm.show_framebuffer({0xfd000800, 2560, 640, 480, 32, {16, 8}, {8, 8}, {0, 8}}));
   for (const std::uint32_t page : {0xfd000000u, 0xfd08f000u, 0xfd12c000u}) {
-    EXPECT_EQ(kind(page), FrameKind::device_memory) << std::hex << page;
+    EXPECT_EQ(kind(page), FrameKind::framebuffer) << std::hex << page;
     EXPECT_EQ(vm.table.host_frame(GuestPhysical(page + 4)), HostPhysical(page + 4));
   }
   EXPECT_EQ(kind(0xfcfff000), FrameKind::absent);

@@ -35,9 +35,9 @@ TEST_F(FrameTableTest, KeepsEveryKindAndItsNeighbours) {
     const auto address = GuestPhysical::of_page(0x800 + kind) + 0x123;
     const FrameEntry entry = table.entry(address);
     EXPECT_EQ(entry.kind, static_cast<FrameKind>(kind));
-    const bool reachable = entry.kind == FrameKind::ram ||
-                           entry.kind == FrameKind::read_only_image ||
-                           entry.kind == FrameKind::device_memory;
+    const bool reachable =
+        entry.kind == FrameKind::ram || entry.kind == FrameKind::read_only_image ||
+        entry.kind == FrameKind::device_memory || entry.kind == FrameKind::framebuffer;
     EXPECT_EQ(table.host_frame(address).has_value(), reachable);
     if (!reachable) {
       const bool kept = entry.kind == FrameKind::withdrawn;

@@ -69,6 +69,24 @@ TEST_F(Shadow, ImagesAreReadOnlyAndDevicesAreNotShown) {
   }
 }
 
+// PWT alone: the monitor's PAT makes write-combining of it.
+TEST_F(Shadow, OnlyAFramebufferIsWriteCombining) {
+  constexpr std::uint32_t cached_how = page_bit::write_through | page_bit::cache_disable;
+  for (const FrameKind kind : {FrameKind::ram, FrameKind::read_only_image, FrameKind::device_memory,
+                               FrameKind::framebuffer}) {
+    guest.table.set_frame(page, kind, host(page));
+    map_page(P | W | U | A | cached_how, P | W | U | A | D | cached_how);
+    EXPECT_TRUE(shadow.fill(linear, walk(linear), View::kernel, true));
+    const std::uint32_t upper = word(shadow.root(View::kernel), linear.value() >> 22);
+    const std::uint32_t lower =
+        word(HostPhysical(upper & ~page_mask), linear.value() >> 12 & 0x3ff);
+    EXPECT_EQ(upper & cached_how, 0u);
+    EXPECT_EQ(lower & cached_how, kind == FrameKind::framebuffer ? page_bit::write_through : 0u);
+    EXPECT_EQ(shown(linear, View::kernel).writable, kind != FrameKind::read_only_image);
+    shadow.unmap(page);
+  }
+}
+
 TEST_F(Shadow, GuestTablesAreWatchedAndTheirWritesCarriedThrough) {
   map_page();
   ASSERT_TRUE(access(linear, View::kernel, true));

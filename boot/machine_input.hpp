@@ -20,6 +20,7 @@ class MachineInput final : public HostInput {
   bool read_mouse(MouseMovement& movement) override {
     return machine_.keyboard().read_mouse(movement);
   }
+  void show_lights(std::uint8_t lights) override { machine_.keyboard().show_lights(lights); }
   bool read_command(std::uint8_t& letter) override {
     return machine_.serial().read_command(letter);
   }

@@ -179,6 +179,10 @@ void Monitor::take_host_input() {
   }
   MouseMovement movement;
   while (input_.read_mouse(movement)) vm_.pc.mouse_input(movement);
+  if (lights_ != vm_.pc.keyboard_lights()) {
+    lights_ = vm_.pc.keyboard_lights();
+    input_.show_lights(lights_);
+  }
 }
 
 void Monitor::deliver_pending_interrupt() {

@@ -293,6 +293,7 @@ class Monitor final : private Environment,
   bool segments_exact_ = false;   // direct_execution_is_exact has said yes since they changed
   std::uint32_t hop_countdown_ = 0;
   std::uint32_t sweep_countdown_ = 0;
+  std::uint8_t lights_ = 0;               // of the keyboard, as shown
   std::uint64_t last_interrupt_ = 0;      // when the guest took one, for the watchdog
   std::uint64_t interrupts_counted_ = 0;  // how many there had been by then
   unsigned hops_ = 0;

@@ -68,6 +68,9 @@ struct MouseMovement {
 // Input for the guest that has arrived from the host. False: there is none.
 class HostInput {
  public:
+  // What the guest's keyboard shows to those who type: bit 0 scroll lock, 1 num lock, 2 caps lock.
+  virtual void show_lights(std::uint8_t lights) { static_cast<void>(lights); }
+
   virtual bool read_serial(std::uint8_t& byte) = 0;
   virtual bool read_keyboard(std::uint8_t& scan_code) = 0;
   virtual bool read_mouse(MouseMovement& movement) {

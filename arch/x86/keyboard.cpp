@@ -13,7 +13,8 @@ constexpr std::uint8_t read_command_byte = 0x20, write_command_byte = 0x60;
 constexpr std::uint8_t enable_mouse_port = 0xa8, to_mouse = 0xd4;
 constexpr std::uint8_t mouse_interrupt = 0x02, mouse_disabled = 0x20;
 
-constexpr std::uint8_t acknowledge = 0xfa;
+constexpr std::uint8_t acknowledge = 0xfa, send_again = 0xfe;
+constexpr std::uint8_t set_lights = 0xed;
 constexpr std::uint8_t set_default = 0xf6, set_rate = 0xf3, identify = 0xf2, enable = 0xf4;
 constexpr std::uint8_t with_wheel = 3;
 constexpr std::uint8_t knock[] = {200, 100, 80};  // rates that ask for a wheel
@@ -76,13 +77,29 @@ void Keyboard::initialise() {
 
 bool Keyboard::controller_present() { return port_in_8(0x64) != 0xff; }
 
+void Keyboard::show_lights(std::uint8_t lights) {
+  if (!controller_present()) return;
+  lights_ = lights & 7;
+  lights_state_ = Lights::command_sent;
+  write_data(set_lights);
+}
+
+// Neither byte is a scan code of a key.
+bool Keyboard::is_reply(std::uint8_t byte) {
+  if (lights_state_ == Lights::shown || (byte != acknowledge && byte != send_again)) return false;
+  const bool goes_on = byte == acknowledge && lights_state_ == Lights::command_sent;
+  lights_state_ = goes_on ? Lights::value_sent : Lights::shown;
+  if (goes_on) write_data(lights_);
+  return true;
+}
+
 void Keyboard::handle_interrupt() {
   const std::uint8_t status = port_in_8(status_port);
   if (!(status & output_full)) return;
   const std::uint8_t byte = port_in_8(data_port);
   if (status & from_mouse) {
     mouse_.receive(byte);
-  } else {
+  } else if (!is_reply(byte)) {
     received_.push(byte);
   }
 }

@@ -19,6 +19,7 @@ class KeyboardController {
   bool can_receive() const { return keyboard_.can_take(); }
   void receive(std::uint8_t set_1_code);
   void receive(const MouseMovement&);
+  std::uint8_t lights() const { return keyboard_.leds(); }  // as command 0xed has them
 
   bool interrupt_line() const;            // IRQ 1
   bool auxiliary_interrupt_line() const;  // IRQ 12

@@ -134,6 +134,7 @@ class Pc final : private PortTarget {
   // Scan code set 1, as a host's controller translates: what the host reads from its port 0x60.
   void keyboard_input(std::uint8_t scan_code);
   void mouse_input(const MouseMovement&);
+  std::uint8_t keyboard_lights() const { return state_.keyboard.lights(); }
 
   // An unmasked x87 error while CR0.NE = 0: drives IRQ 13 until the guest writes port 0xf0.
   void raise_fpu_error();

@@ -3,6 +3,7 @@ mouse's movements from the host's devices to the guest, and the monitor's report
 """
 
 import contextlib
+import re
 import subprocess
 import sys
 import time
@@ -128,15 +129,22 @@ POLL_MOUSE = b"".join([
 ])
 
 
+# Writes the bytes to the keyboard, and waits for the reply to each.
+def tell_keyboard(*values):
+    return b"".join(b"\xb0" + bytes([value]) + b"\xe6\x60"   # out 60, value
+                    + b"\xe4\x64\xa8\x01\x74\xfa\xe4\x60"  # in al, 64; test al, 1; jz in; in al, 60
+                    for value in values)
+
+
 @contextlib.contextmanager
-def polling(tmp_path, code, options, **pipes):
+def polling(tmp_path, code, options, *words):
     """The kernel once it runs, with a QMP socket beside its serial line."""
     file = tmp_path / "kernel"
     file.write_bytes(kernel(code))
     socket = tmp_path / "qmp"
     command = [*MACHINE, "-m", "256", "-kernel", str(IMAGE), "-append",
                f"mem=64M {options}".strip(), "-initrd", str(file),
-               "-qmp", f"unix:{socket},server=on,wait=off"]
+               "-qmp", f"unix:{socket},server=on,wait=off", *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as process:
         try:
@@ -163,6 +171,24 @@ def test_the_serial_line_as_a_keyboard(tmp_path):
         process.stdin.flush()
         process.communicate(timeout=PATIENCE)
     assert process.returncode == 0x2E * 2 + 1
+
+
+@pytest.mark.hosted
+def test_the_guests_lights_are_shown_on_the_hosts_keyboard(tmp_path):
+    """And the replies of the host's keyboard to that are none that the guest sees."""
+    log = tmp_path / "trace"
+    with polling(tmp_path, tell_keyboard(0xED, 6) + POLL_KEYBOARD, "",
+                 "-trace", "ps2_write_keyboard", "-D", str(log)) as (process, socket):
+        deadline = time.monotonic() + PATIENCE
+        written = []
+        while written[-2:] != [0xED, 6]:
+            assert time.monotonic() < deadline, written
+            time.sleep(0.2)
+            written = [int(value) for value in re.findall(r"ps2_write_keyboard .* val (\d+)",
+                                                          log.read_text())]
+        screenshot.qmp.Connection(socket).press(["b"])
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0x30 * 2 + 1
 
 
 @pytest.mark.hosted

@@ -46,6 +46,16 @@ TEST(A20, MaskedCodeNeverEntersTheProcessor) {
   EXPECT_EQ(end.value, 0x11u);
 }
 
+TEST(KeyboardOfAGuest, ItsLightsAreShownToWhoTypes) {
+  SmallGuest guest;
+  guest.put(SmallGuest::code, {0xb0, 0xed, 0xe6, 0x60, 0xb0, 0x05, 0xe6, 0x60,  // caps, scroll
+                               0xb0, 0xed, 0xe6, 0x60, 0xb0, 0x05, 0xe6, 0x60,  // the same again
+                               0xb0, 0xff, 0xe6, 0x60,                          // reset
+                               0xe6, 0xf4});
+  EXPECT_EQ(guest.run().kind, RunEnd::Kind::exit);
+  EXPECT_EQ(guest.input.shown_lights, (std::vector<unsigned>{5, 0}));
+}
+
 // An NMI waits for the IRET of the one before it.
 TEST(LocalApicOfAGuest, NmisComeOneByOneWhateverIfSays) {
   SmallGuest guest;

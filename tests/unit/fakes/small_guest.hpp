@@ -7,6 +7,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <vector>
 
 #include "monitor/monitor.hpp"
 #include "monitor/window_layout.hpp"
@@ -19,6 +20,8 @@ namespace undercroft::test {
 struct SilentInput final : HostInput {
   bool read_serial(std::uint8_t&) override { return false; }
   bool read_keyboard(std::uint8_t&) override { return false; }
+  void show_lights(std::uint8_t lights) override { shown_lights.push_back(lights); }
+  std::vector<unsigned> shown_lights;
 };
 
 // 2 MB of zeros, real mode at 0:1000 with the stack at 0:8000. OUT to port 0xf4 ends the run.

@@ -157,11 +157,14 @@ void Pc::device_write(std::uint8_t device, unsigned offset, std::uint32_t wide, 
   }
 }
 
-bool Pc::can_take_serial_input() { return console_takes_input() || state_.serial.can_receive(); }
+bool Pc::can_take_serial_input() {
+  return console_has_input() ? state_.virtio.can_receive(*dma_memory_)
+                             : state_.serial.can_receive();
+}
 
 void Pc::serial_input(std::uint8_t byte) {
   advance(time_.now());
-  if (console_takes_input()) {
+  if (console_has_input() && state_.virtio.can_receive(*dma_memory_)) {
     state_.virtio.receive(state_.pci, byte, *dma_memory_);
   } else {
     state_.serial.receive(byte, now_);

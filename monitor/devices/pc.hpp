@@ -126,8 +126,8 @@ class Pc final : private PortTarget {
   void advance(std::uint64_t now);
 
   // Host input. A byte is to be given only if the device can take it, else it is lost as on a PC.
-  // What comes from the serial line is for COM1, or for the virtio console while that has a buffer
-  // for it and COM1's receive interrupt has been disabled for a second.
+  // What comes from the serial line is for COM1, or for the virtio console once that has offered a
+  // buffer for it and while COM1's receive interrupt has been disabled for a second.
   bool can_take_serial_input();
   void serial_input(std::uint8_t byte);
   bool can_take_keyboard_input() const;
@@ -170,7 +170,7 @@ class Pc final : private PortTarget {
   std::optional<IdeController::ChannelPort> find_ide_port(std::uint16_t port, unsigned size) const;
   IdeController::Reach ide_reach();
   void update_ide_line(unsigned channel);
-  bool console_takes_input();
+  bool console_has_input();
   VirtioSurroundings surroundings() const { return {dma_memory_, disks_, entropy_, &com1_, now_}; }
   void make_memory_ranges();
   void advance_in_access();

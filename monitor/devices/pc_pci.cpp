@@ -153,9 +153,10 @@ void Pc::function_write(const PciPort& port, std::uint32_t value, unsigned size)
   }
 }
 
-bool Pc::console_takes_input() {
+// Also while it has no buffer for a moment: what is typed fast is not to be torn apart.
+bool Pc::console_has_input() {
   return dma_memory_ != nullptr && !state_.serial.awaits_input(now_) &&
-         state_.virtio.can_receive(*dma_memory_);
+         state_.virtio.listens(*dma_memory_);
 }
 
 void Pc::update_pci_lines() {

@@ -24,6 +24,7 @@ void VirtioConsole::write(unsigned offset, std::uint32_t value, unsigned size, s
   if (!registers_.running()) {
     sent_ = 0;
     goes_on_at_ = no_deadline;
+    has_offered_ = false;
   }
   // Output that waits for its turn goes on then, whatever the driver tells.
   if (told == transmit_queue && may_access && goes_on_at_ == no_deadline) {
@@ -66,6 +67,11 @@ void VirtioConsole::advance(std::uint64_t now, CharacterSink& sink, DmaMemory& m
   if (now < goes_on_at_) return;
   goes_on_at_ = no_deadline;
   if (may_access) transmit(now, sink, memory);
+}
+
+bool VirtioConsole::listens(DmaMemory& memory) {
+  has_offered_ = has_offered_ || can_receive(memory);
+  return has_offered_;
 }
 
 bool VirtioConsole::can_receive(DmaMemory& memory) {

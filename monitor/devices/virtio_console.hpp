@@ -25,7 +25,10 @@ class VirtioConsole {
              DmaMemory&, bool may_access);
   bool interrupt() const { return registers_.interrupt(); }
 
-  // Whether the driver is up and has offered a buffer for input; then receive puts the byte there.
+  // Whether the driver is up and has ever offered a buffer for input: then input is for it, and
+  // waits for the next one.
+  bool listens(DmaMemory&);
+  // Whether there is such a buffer now; then receive puts the byte there.
   bool can_receive(DmaMemory&);
   void receive(std::uint8_t byte, DmaMemory&);
 
@@ -37,7 +40,8 @@ class VirtioConsole {
   void transmit(std::uint64_t now, CharacterSink&, DmaMemory&);
 
   VirtioRegisters registers_;
-  std::uint64_t sent_ = 0;  // bytes of the chain under way
+  bool has_offered_ = false;  // the driver, a buffer for input
+  std::uint64_t sent_ = 0;    // bytes of the chain under way
   std::uint64_t goes_on_at_ = no_deadline;
 };
 

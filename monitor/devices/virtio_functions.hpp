@@ -44,6 +44,7 @@ class VirtioFunctions {
              const VirtioSurroundings&);
 
   // Input for the console; receive only if it can.
+  bool listens(DmaMemory& memory) { return console_.listens(memory); }
   bool can_receive(DmaMemory& memory) { return console_.can_receive(memory); }
   void receive(PciBus&, std::uint8_t byte, DmaMemory&);
 

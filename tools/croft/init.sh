@@ -2,13 +2,30 @@
 # The guest's first process: a BusyBox shell on the serial line, or one command for croft.
 #
 # The kernel parameter croft.exec=BASE64 holds a shell command. Its output stands between two
-# lines that begin with the byte 0x1e; the second carries its status.
+# lines that begin with the byte 0x1e; the second carries its status. croft.console=NAME has another
+# terminal than ttyS0, such as hvc0 with its driver.
 /bin/busybox mkdir -p /proc /sys /dev /tmp /root /sbin /usr/bin /usr/sbin
 /bin/busybox --install -s
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
-exec </dev/ttyS0 >/dev/ttyS0 2>&1
+
+command=
+console=ttyS0
+for word in $(cat /proc/cmdline); do
+  case $word in
+    croft.exec=*) command=${word#croft.exec=} ;;
+    croft.console=*) console=${word#croft.console=} ;;
+  esac
+done
+wait_for() { # until the test holds, for half a minute
+  tries=0
+  until [ $1 /dev/$2 ] || [ $tries -ge 300 ]; do
+    usleep 100000
+    tries=$((tries + 1))
+  done
+}
+
 hostname undercroft
 export PATH=/croft:/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt100 PS1='undercroft# '
 cd /root
@@ -28,19 +45,12 @@ if [ -f /croft/load ]; then
     insmod /croft/modules/$module $(tr ' ' '\n' </proc/cmdline | sed -n "s/^${module%.ko}\.//p")
   done
   for device in $(cat /croft/devices); do
-    tries=0
-    while [ ! -b /dev/$device ] && [ $tries -lt 300 ]; do
-      usleep 100000
-      tries=$((tries + 1))
-    done
+    wait_for -b $device
   done
   rm -r /croft/modules
 fi
-
-command=
-for word in $(cat /proc/cmdline); do
-  case $word in croft.exec=*) command=${word#croft.exec=} ;; esac
-done
+wait_for -c $console
+exec </dev/$console >/dev/$console 2>&1
 
 if [ -n "$command" ]; then
   dmesg -n 1
@@ -57,6 +67,6 @@ else
   echo "BusyBox on $(uname -sr), $(awk '/^MemTotal/ { printf "%d MB", $2 / 1024 }' /proc/meminfo)."
   echo "exit or poweroff ends the run; Ctrl-A X leaves at once."
   # Not in the background: a shell without job control starts programs there with SIGINT ignored.
-  setsid cttyhack sh </dev/ttyS0
+  setsid -c sh </dev/$console
 fi
 /croft/poweroff

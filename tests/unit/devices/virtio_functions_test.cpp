@@ -150,6 +150,13 @@ TEST_F(VirtioFunctionsTest, InputIsForTheConsoleWhileCom1DoesNotWantIt) {
   clock.time += 1'000'000'000;
   pc.serial_input('e');
   EXPECT_EQ(memory.get<char>(0x3000), 'e');
+  EXPECT_FALSE(pc.can_take_serial_input()) << "what follows waits for the console's next buffer";
+  receive.offer(0, {{0x3000, 8, true}});
+  EXPECT_TRUE(pc.can_take_serial_input());
+  out(base + 18, 0, 1);  // the driver has gone
+  EXPECT_TRUE(pc.can_take_serial_input());
+  pc.serial_input('f');
+  EXPECT_EQ(in(0x3f8, 1), std::uint32_t{'f'});
 }
 
 TEST_F(VirtioFunctionsTest, ConsoleOutputGoesToTheSerialLineInItsTime) {

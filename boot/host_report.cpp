@@ -106,4 +106,15 @@ void print_host(x86::Machine& machine, const BootInformation& information, const
   print_modules(machine, information);
 }
 
+void print_random_numbers(Console& out, const x86::HostEntropy& entropy) {
+  if (entropy.has_random_numbers()) {
+    print(out, "host: random numbers of the processor's\n");
+  } else if (entropy.samples_of_a_key() != 0) {
+    print(out, "host: no random numbers of the processor's; {} measured times are worth 256 bits\n",
+          entropy.samples_of_a_key());
+  } else {
+    print(out, "host: no random numbers: what the guest's entropy device gives can be foretold\n");
+  }
+}
+
 }  // namespace undercroft::boot

@@ -12,6 +12,7 @@
 #include "guest_disks.hpp"
 #include "guest_firmware.hpp"
 #include "guest_loader/guest_loader.hpp"
+#include "host_report.hpp"
 #include "machine_input.hpp"
 #include "monitor/inspect/autopsy.hpp"
 #include "monitor/inspect/format.hpp"
@@ -226,7 +227,9 @@ void run_guest(x86::Machine& machine, const BootInformation& information, const 
   const PcConfiguration configuration{ram_bytes, x86::read_host_calendar(), options.machine};
   SlowClock clock(machine.timer(), options.slowness);
   auto& pc = pc_place.make(configuration, clock, serial, serial, log);
-  pc.connect(entropy_place.make());
+  auto& entropy = entropy_place.make();
+  print_random_numbers(machine, entropy);
+  pc.connect(entropy);
   if (!pc.connect(disks)) refuse(machine, "undercroft.disk", "no place is left for another disk");
   auto& vm = vm_place.make(slots, pool, pc);
   if (!vm.lay_out(ram_bytes, options.memory == MemoryPolicy::eager)) {

@@ -26,6 +26,9 @@ class Clock {
 class EntropySource {
  public:
   virtual std::uint64_t sample() = 0;
+  // So many are worth a key of 256 bits, by a careful estimate. 0: no number of them is known to
+  // be.
+  virtual unsigned samples_of_a_key() const = 0;
 
  protected:
   ~EntropySource() = default;

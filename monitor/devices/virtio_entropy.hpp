@@ -24,9 +24,11 @@ class VirtioEntropy {
 
  private:
   void serve(EntropySource&, DmaMemory&);
+  void mix_in(EntropySource&);
 
   VirtioRegisters registers_;
   EntropyPool pool_{};
+  bool has_key_ = false;  // worth its name, as far as the source has one
 };
 
 }  // namespace undercroft

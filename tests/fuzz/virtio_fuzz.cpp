@@ -61,6 +61,7 @@ struct Disk final : DiskPort {
 };
 
 struct Source final : EntropySource {
+  unsigned samples_of_a_key() const override { return 0; }
   std::uint64_t sample() override { return ++count; }
   std::uint64_t count = 0;
 };

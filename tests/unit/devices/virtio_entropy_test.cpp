@@ -13,7 +13,9 @@ constexpr std::uint32_t page = 0x10, buffer = 0x40000;
 
 struct FakeEntropy final : EntropySource {
   std::uint64_t sample() override { return ++count * step; }
+  unsigned samples_of_a_key() const override { return needed; }
   std::uint64_t count = 0, step = 1;
+  unsigned needed = 0;
 };
 
 struct VirtioEntropyTest : testing::Test {
@@ -56,6 +58,26 @@ TEST_F(VirtioEntropyTest, NoMoreThanItsShareAtATime) {
   driver.offer(0, {{0x80000000, 100, true}});
   write(16, 0, 2);
   EXPECT_EQ(driver.used_bytes(driver.used_count() - 1u), 0u);
+}
+
+TEST_F(VirtioEntropyTest, AKeysWorthBeforeTheFirstAnswer) {
+  source.needed = 1000;
+  ask(16);
+  EXPECT_EQ(source.count, 1000u);
+  ask(16);
+  EXPECT_EQ(source.count, 1008u);
+  VirtioEntropy others[2];
+  const unsigned needed[] = {0, 1'000'000}, taken[] = {8, 16384};
+  for (unsigned i = 0; i < 2; ++i) {
+    FakeEntropy another;
+    another.needed = needed[i];
+    others[i].write(18, 7, 1, another, memory, true);
+    others[i].write(8, page, 4, another, memory, true);
+    driver.set_offered(0);
+    driver.offer(0, {{buffer, 32, true}});
+    others[i].write(16, 0, 2, another, memory, true);
+    EXPECT_EQ(another.count, taken[i]);
+  }
 }
 
 TEST_F(VirtioEntropyTest, EverySampleCounts) {

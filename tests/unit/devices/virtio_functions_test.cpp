@@ -28,6 +28,7 @@ class TwoDisks final : public DiskPort {
 };
 
 struct ZeroEntropy final : EntropySource {
+  unsigned samples_of_a_key() const override { return 0; }
   std::uint64_t sample() override { return 0; }
 };
 

@@ -28,6 +28,7 @@ def croft(*words):
     (["run", "--firmware", "coreboot"], "invalid choice: 'coreboot'"),
     (["test", "--random", "0"], "'0' is not a number from 1 on"),
     (["test", "--engines", "steam", "--random", "1"], "steam: there are translate, interpret, guard"),
+    (["test", "--modes", "real", "--random", "1", "--seed", "words"], "real: there are flat, small, v86"),
     (["test", "--hostile", "1", "--seed", "x"], "'x' is not a number"),
 ])
 def test_what_cannot_be_typed(words, told):

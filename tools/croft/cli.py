@@ -7,6 +7,7 @@ import sys
 
 from . import build, guests, hostile, lint, paths, progress, run, run_options, suite
 from .randomtest import command as randomtest, runner
+from .randomtest.generator import MODES
 from .errors import CroftError
 
 OVERVIEW = """\
@@ -33,11 +34,12 @@ def count(text):
     return int(text)
 
 
-def seed(text):
-    """A whole number, as its digits."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return text
+def modes(text):
+    """Names of the random tester's modes, with commas between."""
+    wrong = set(text.split(",")) - set(MODES)
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{' '.join(sorted(wrong))}: there are {', '.join(MODES)}")
+    return tuple(text.split(","))
 
 
 def engines(text):
@@ -91,12 +93,13 @@ def _add_tree_commands(commands):
                       help="only boot tests that pytest's -k WORDS selects")
     test.add_argument("--random", type=count, metavar="N",
                       help="instead: N random sequences, bare and hosted (docs/testing.md)")
-    test.add_argument("--seed", default="1", type=seed, help="of --random and --hostile (default 1)")
+    test.add_argument("--seed", default="1",
+                      help="of --random (any words) and --hostile (a number); default 1")
     test.add_argument("--engines", default="translate,interpret", type=engines, metavar="NAMES",
                       help="of --random (default translate,interpret; there is guard too)")
     test.add_argument("--until-mismatch", action="store_true",
                       help="of --random: stop at the first, keep nothing")
-    test.add_argument("--modes", default="flat,small,v86", metavar="NAMES",
+    test.add_argument("--modes", default=tuple(MODES), type=modes, metavar="NAMES",
                       help="of --random: how sequences start: in 32-bit or 16-bit segments, in V86 mode")
     test.add_argument("--emulator", choices=["qemu", "bochs"], default="qemu",
                       help="of --random (default qemu)")
@@ -130,8 +133,10 @@ def do_build(_options):
 def do_test(options):
     if options.random is not None:
         return randomtest.run(options.random, options.seed, options.engines, options.emulator,
-                              options.until_mismatch, tuple(options.modes.split(",")))
+                              options.until_mismatch, options.modes)
     if options.hostile is not None:
+        if not options.seed.isdecimal():
+            options.parser.error(f"argument --seed: {options.seed!r} is not a number")
         return hostile.run(options.hostile, int(options.seed))
     return suite.run(options.all, options.select)
 

@@ -101,7 +101,12 @@ Guarded<Transfer> call_inner_level(Vcpu& vcpu, LinearMemory& memory, const Table
   frame.push(vcpu[Register::esp]);
   TRY(frame.probe(memory));  // before the parameters are read
   for (unsigned i = gate.gate_parameters(); i-- > 0;) {
-    frame.push(TRY(peek_stack(vcpu, memory, i * size, size)));
+    const Guarded<std::uint32_t> parameter = peek_stack(vcpu, memory, i * size, size);
+    if (!parameter.ok()) {
+      TRY(frame.write(memory));  // the words before it are pushed by then
+      return Failure{parameter.error()};
+    }
+    frame.push(parameter.value());
   }
   frame.push(vcpu[Segment::cs].selector);
   frame.push(next_eip);

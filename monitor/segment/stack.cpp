@@ -14,7 +14,8 @@ Guarded<std::uint32_t> peek_stack(const Vcpu& vcpu, LinearMemory& memory,
   return memory.read(address, size, privilege_of(vcpu.cpl));
 }
 
-// What is raised is what the first word raises that cannot be pushed; the words go downwards.
+// What is raised is what the first word raises that cannot be pushed; the words go downwards. Those
+// above a page fault are in memory then.
 Guarded<Done> PushFrame::probe(LinearMemory& memory) const {
   const Exception no_room = Exception::stack_fault(error_code_);
   if (!ss_.usable) return Failure{no_room};
@@ -26,16 +27,26 @@ Guarded<Done> PushFrame::probe(LinearMemory& memory) const {
   for (unsigned i = 0; i < count_; ++i) {
     if (!within_limit(ss_, offset(i), size_)) return Failure{no_room};
     if (misaligned()) return Failure{Exception::alignment_check()};
-    TRY(memory.probe_write(GuestLinear(ss_.base + offset(i)), size_, privilege_));
+    const Guarded<Done> room =
+        memory.probe_write(GuestLinear(ss_.base + offset(i)), size_, privilege_);
+    if (!room.ok()) {
+      TRY(write_words(memory, i));
+      return room;
+    }
+  }
+  return Done{};
+}
+
+Guarded<Done> PushFrame::write_words(LinearMemory& memory, unsigned count) const {
+  for (unsigned i = 0; i < count; ++i) {
+    TRY(memory.write(GuestLinear(ss_.base + offset(i)), words_[i], size_, privilege_));
   }
   return Done{};
 }
 
 Guarded<std::uint32_t> PushFrame::write(LinearMemory& memory) const {
   TRY(probe(memory));
-  for (unsigned i = 0; i < count_; ++i) {
-    TRY(memory.write(GuestLinear(ss_.base + offset(i)), words_[i], size_, privilege_));
-  }
+  TRY(write_words(memory, count_));
   return merged_esp(ss_, esp_, esp_ - size_ * count_);
 }
 

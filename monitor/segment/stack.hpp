@@ -1,6 +1,6 @@
-// The stack as far transfers and interrupt delivery use it: frames pushed whole or not at all,
-// words read without popping. Honours SS.B and limits (SDM volume 3, 6.12.1; volume 1, 6.2.3).
-// Instructions' own pushes and pops are the interpreter's.
+// The stack as far transfers and interrupt delivery use it: frames pushed, words read without
+// popping. Honours SS.B and limits (SDM volume 3, 6.12.1; volume 1, 6.2.3). Instructions' own
+// pushes and pops are the interpreter's.
 #pragma once
 
 #include <array>
@@ -26,7 +26,9 @@ Guarded<std::uint32_t> peek_stack(const Vcpu&, LinearMemory&, std::uint32_t disp
                                   unsigned size);
 
 // A frame on its way to a stack: push() collects, probe() raises what writing would raise, write()
-// writes and yields the new ESP. Violations of the stack segment raise #SS(error_code).
+// writes and yields the new ESP. Where a page fault is raised, the words above it are written by
+// then, as QEMU and Bochs do; the manual does not say. Violations of the stack segment raise
+// #SS(error_code).
 class PushFrame {
  public:
   PushFrame(const DescriptorCache& ss, std::uint32_t esp, unsigned size, Privilege privilege,
@@ -45,6 +47,7 @@ class PushFrame {
  private:
   // A call gate's frame is the largest: SS, ESP, 31 parameters, CS, EIP.
   static constexpr unsigned capacity = 36;
+  Guarded<Done> write_words(LinearMemory&, unsigned count) const;
   std::uint32_t offset(unsigned index) const {
     return (esp_ - size_ * (index + 1)) & stack_mask(ss_);
   }

@@ -75,7 +75,7 @@ PLANTED = {
         "interpret", "monitor/interrupts.cpp", "merged_esp(ss, vcpu[Register::esp], stack.esp)", "stack.esp"),
     "changes of page tables": (
         "translate", "monitor/memory/shadow.cpp",
-        "if (!now.present() || !now.accessed() ||", "if (!now.present() ||"),
+        "const bool writable = now.writable() ||", "const bool writable = now.present() ||"),
     "entries of page tables": (
         "translate", "monitor/memory/shadow.cpp", "if (!table.key.is_directory() || !still_stands",
         "if (table.key.is_directory() && !still_stands"),

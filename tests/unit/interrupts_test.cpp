@@ -525,6 +525,22 @@ TEST(Deliver, FaultChains) {
   }
 }
 
+// What is pushed before the word that faults stays, as on QEMU and Bochs; the manual does not say.
+TEST(Deliver, WordsAboveAPageFaultArePushed) {
+  Machine machine;
+  machine.at_level(3);
+  machine.set_gate(vector, interrupt_gate(3));
+  machine.set_gate(14, Descriptor{});
+  machine.set_inner_stack(0, Machine::data_0, Machine::kernel_stack + 8);
+  machine.memory.page(Machine::kernel_stack - 1).writable = false;
+  const std::uint32_t esp = machine.vcpu[Register::esp];
+  const Delivery delivery = deliver(machine, Event::external(vector));
+  EXPECT_EQ(delivery.chain[0], Exception::page_fault(GuestLinear(Machine::kernel_stack - 4), 3));
+  EXPECT_EQ(machine.memory.get32(Machine::kernel_stack + 4), Machine::data_3);
+  EXPECT_EQ(machine.memory.get32(Machine::kernel_stack), esp);
+  EXPECT_EQ(machine.memory.get32(Machine::kernel_stack - 4), 0u);
+}
+
 // A page fault met on the way to a page fault's handler: #DF; CR2 names the last one.
 TEST(Deliver, PageFaultWhilePushingAPageFault) {
   Machine machine;

@@ -176,6 +176,18 @@ TEST(FarTransfer, CallGateToStackOf16BitsLeavesTheUpperHalfOfEsp) {
   EXPECT_EQ(machine.vcpu[Register::esp], 0xabcd0000 | (Machine::kernel_stack - 16));
 }
 
+TEST(FarTransfer, CallGateThatFaultsAtAParameterHasPushedTheStackPointer) {
+  Machine machine;
+  machine.at_level(3);
+  machine.set(gate_selector,
+              Descriptor::gate(SystemType::call_gate_32, 3, Machine::code_0, 0x7000, 1));
+  const std::uint32_t esp = machine.vcpu[Register::esp];
+  machine.memory.page(esp).present = false;
+  EXPECT_EQ(call(machine, gate_selector | 3).error(), Exception::page_fault(GuestLinear(esp), 4));
+  EXPECT_EQ(machine.memory.get32(Machine::kernel_stack - 4), Machine::data_3);
+  EXPECT_EQ(machine.memory.get32(Machine::kernel_stack - 8), esp);
+}
+
 struct Refusal {
   const char* name;
   std::function<void(Machine&)> put;

@@ -8,7 +8,7 @@ known if each of its fields is explained.
 import dataclasses
 
 from . import flags
-from .sequence import BASE, LOW_BASE, PAGES, V86
+from .sequence import LOW_BASE, PAGES, V86
 
 RF = 0x10000
 
@@ -24,9 +24,6 @@ class Case:
     got: dict
 
     def number(self, name, side="expected"):
-        if name == "esp_before":
-            esp = int(self.expected.get("esp", format(self.sequence.general[4], "x")), 16)
-            return esp + BASE - self.sequence.base()  # words are named by their frame
         return int(getattr(self, side).get(name, "0"), 16)
 
     def only_accessed_or_dirty(self, field):
@@ -47,8 +44,21 @@ class Case:
 FAULTS = frozenset((0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19))
 
 
+def _in_a_frame(case, field, bit):
+    """Whether this bit alone differs in a word that was pushed before the fault that became a double fault."""
+    return field[0] == "m" and case.vector() == 8 and case.number(field) | bit == case.number(field, "got")
+
+
+def _external(case, field):
+    """EXT is set in the error code of a fault in the delivery of another (SDM volume 3, 6.13). TCG leaves it
+    out."""
+    return _in_a_frame(case, field, 1)
+
+
 def _resume_flag(case, field):
     """RF is set in the flags that a fault saves (SDM volume 3, 17.3.1.1). TCG leaves it out."""
+    if _in_a_frame(case, field, RF):
+        return True
     return (field == "flags" and case.number("v", "got") in FAULTS
             and case.number("flags") | RF == case.number("flags", "got"))
 
@@ -80,18 +90,6 @@ def _read_first(case, field):
     if field.startswith("page"):
         return case.only_accessed_or_dirty(field)
     return field == "e" and case.number("e") | 2 == case.number("e", "got")
-
-
-def _partial_frame(case, field):
-    """A frame whose push faults on its lower page, in a delivery or a far call: the manual does not
-    say whether the words above are written. TCG and Bochs write them, Undercroft does not."""
-    opcode, register = case.opcode()
-    far_call = case.vector() == 14 and (opcode == 0x9A or opcode == 0xFF and register == 3)
-    if case.vector() != 8 and not far_call or field not in case.expected:
-        return False
-    if field.startswith("page"):
-        return case.only_accessed_or_dirty(field)
-    return field[0] == "m" and -4 < case.number("esp_before") - int(field[1:], 16) <= 16
 
 
 def _stack_as_supervisor(case, field):
@@ -216,9 +214,9 @@ def _directory_first(case, field):
 RULES = {
     "TCG: A in the directory before rights": _directory_first,
     "TCG: RF in the flags of a fault": _resume_flag,
+    "TCG: no EXT in error codes": _external,
     "TCG: read-modify-write reads first": _read_first,
     "TCG: order of PUSHA": _all_registers_order,
-    "partial frame": _partial_frame,
     "POPA half done": _popped_before_fault,
     "TCG: far calls, returns and INT use the stack as ring 0": _stack_as_supervisor,
     "TCG: far transfers set no accessed bit": _not_accessed,

@@ -25,7 +25,8 @@ def _goes_on(e, sixteen):
 
 
 def _selector(e, sixteen):
-    return code_selector(e, e.ring, sixteen) if e.rng.random() < 0.4 else any_selector(e)
+    # In V86 mode another segment is not refused, but shows other bytes at the same offset.
+    return code_selector(e, e.ring, sixteen) if e.mode == V86 or e.rng.random() < 0.4 else any_selector(e)
 
 
 def far_jump(e):
@@ -57,7 +58,7 @@ def far_call(e):
 def outer(e, sixteen):
     """Rings not further in than the present one, seldom any."""
     ring = e.rng.randrange(e.ring, 4) if e.rng.random() < 0.9 else e.rng.randrange(4)
-    if e.rng.random() < 0.15:
+    if e.mode != V86 and e.rng.random() < 0.15:
         return any_selector(e), ring
     return code_selector(e, ring, sixteen), ring
 

@@ -137,11 +137,11 @@ void make_spaces() {
 }
 
 void allowed_and_refused() {
-  report("refused", run(b_in, 0x3fe));
-  set_port(bitmaps[0], 0x3fe, false);
-  report("allowed", run(b_in, 0x3fe));
-  report("two of which one is refused", run(b_in16, 0x3fe));
-  set_port(bitmaps[0], 0x3ff, false);
+  report("refused", run(b_in, 0x3fb));
+  set_port(bitmaps[0], 0x3fb, false);
+  report("allowed", run(b_in, 0x3fb));
+  report("two of which one is refused", run(b_in16, 0x3fb));
+  set_port(bitmaps[0], 0x3fc, false);
   set_port(bitmaps[0], 0x21, false);
   report("written", run(b_out, 0x21, 0xfb));
   line("mask: ", hex(in8(0x21), 2));
@@ -164,16 +164,16 @@ void borders() {
 }
 
 void other_space() {
-  set_port(bitmaps[1], 0x3fe, true);
+  set_port(bitmaps[1], 0x3fb, true);
   set_port(bitmaps[1], 0x21, false);
   enter_space(1);
-  report("there refused", run(b_in, 0x3fe));
+  report("there refused", run(b_in, 0x3fb));
   report("there allowed", run(b_in, 0x21));
   enter_space(0);
-  report("here allowed", run(b_in, 0x3fe));
+  report("here allowed", run(b_in, 0x3fb));
   report("here refused", run(b_in, 0x21));
   reinterpret_cast<TaskState*>(tss_base)->io_map = 0x8000;
-  report("no bitmap", run(b_in, 0x3fe));
+  report("no bitmap", run(b_in, 0x3fb));
   reinterpret_cast<TaskState*>(tss_base)->io_map = 0x100;
 }
 

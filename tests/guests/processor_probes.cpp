@@ -57,7 +57,6 @@ void identify() {
   }
   line("leaves beyond the last are as the last: ", as_last);
   const Leaf features = cpuid(1);
-  line("cache line known: ", (features.ebx >> 8 & 0xff) != 0);
   constexpr u32 needed = 1u << 3 | 1u << 4 | 1u << 5 | 1u << 9 | 1u << 11 | 1u << 13 | 1u << 16;
   line("PSE TSC MSR APIC SEP PGE PAT: ", hex(features.edx & needed));
 }
@@ -111,11 +110,11 @@ void registers_by_model() {
 }
 
 void controls() {
-  const u32 cr0_before = cr0();
+  const u32 cr0_before = cr0() & 0x9fffffff;
   set_cr0(cr0_before | 0x40000000);
   asm volatile("wbinvd" : : : "memory");
   line("cache disabled: ", (cr0() & 0x60000000) == 0x40000000);
-  set_cr0(cr0_before & 0x9fffffff);
+  set_cr0(cr0_before);
   line("cache enabled: ", (cr0() & 0x60000000) == 0);
   constexpr u32 wanted = 0x10 | 0x80 | 0x100 | 0x200 | 0x400;  // PSE PGE PCE OSFXSR OSXMMEXCPT
   set_cr4(cr4() | wanted);

@@ -24,6 +24,8 @@ SECONDS = 300
 
 # How lines begin in which bare Bochs departs from the manual (docs/equivalence.md); not compared.
 BOCHS_IS_WRONG = {
+    "ata": ("| idle: ",),
+    "pci": ("| switched off ",),
     "bios_services": ("| 86: ", "| cursor's shape: ", "| control left: ", "| enter of the pad: ",
                       "| slash of the pad: "),
     "hpet": ("| level: ",),
@@ -71,14 +73,30 @@ def test_twin(name, options):
     check_twin(name, WORDS, "--monitor", test_guests.with_needed(name, options))
 
 
-def check_twin(name, words, *options, processor=()):
-    _, expected, bare_text = bare(name, words, *processor)
+def check_twin(name, words, *options, machine=()):
+    """Both runs on Bochs with the options of `machine`."""
+    _, expected, bare_text = bare(name, words, *machine)
     assert expected[-1:] == [f"| {name}: passed"], bare_text
-    status, transcript, text = run(name, words, *options, *processor)
+    status, transcript, text = run(name, words, *options, *machine)
     transcripts.assert_equal(comparable(name, expected), comparable(name, transcript), "Bochs", text)
     assert status == PASSED, text
 
 
 @pytest.mark.hosted
 def test_user_code_reads_the_guests_tables_where_the_processor_has_umip():
-    check_twin("user_reads", "tables", processor=("--bochs-cpu", "corei7_icelake_u"))
+    check_twin("user_reads", "tables", machine=("--bochs-cpu", "corei7_icelake_u"))
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    """Five of Bochs' cylinders, each sector unlike the others."""
+    path = tmp_path_factory.mktemp("disk") / "image"
+    path.write_bytes(b"".join((i * 2654435761 % 2**32).to_bytes(4, "little") * 128
+                              for i in range(5 * 16 * 63)))
+    return path
+
+
+@pytest.mark.hosted
+@pytest.mark.parametrize("name, word", [("ata", "disk"), ("pci", "ide")])
+def test_twin_with_a_disk(disk, name, word):
+    check_twin(name, word, machine=("--disk", f"{disk},ata"))

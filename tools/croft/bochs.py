@@ -1,7 +1,7 @@
 """Bochs as a command that behaves as QEMU does here: the serial line is standard input and output, the
 exit status is value * 2 + 1 for the value that Undercroft ends with, 0 for a machine switched off.
 
-    bochs.py --memory MB [--model CPU] [--log FILE] ISO
+    bochs.py --memory MB [--model CPU] [--disk FILE] [--log FILE] ISO
 
 A program of its own, so that all which starts QEMU can start Bochs instead. Bochs checks what TCG
 does not: segment limits, alignment, SIMD exceptions, stale TLB entries. Its time is that of
@@ -25,6 +25,9 @@ MODEL = "p3_katmai"  # the twin of QEMU's pentium3
 FAILED = 1
 # What arch/x86/machine_exit.cpp writes to Bochs' debug console.
 END = re.compile(r"undercroft ends: ([0-9a-f]{2})$", re.MULTILINE)
+# A disk's geometry: Bochs has no more sectors than its cylinders have.
+HEADS, SECTORS_PER_TRACK = 16, 63
+CYLINDER = HEADS * SECTORS_PER_TRACK * 512
 SHUTDOWN = "Shutdown port: shutdown requested"
 
 # Nobody looks at the display: rfb without waiting for a viewer. SeaBIOS would not run the video
@@ -36,9 +39,7 @@ romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
 cpu: model={model}, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 memory: guest={memory}, host={memory}
-ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=cdrom, path="{iso}", status=inserted
-boot: cdrom
+{drives}boot: cdrom
 clock: sync=none, time0=1577836800, rtc_sync=0
 com1: enabled=1, mode=socket-client, dev=localhost:{port}
 pci: enabled=1, chipset=i440fx
@@ -52,10 +53,32 @@ debug: action=ignore
 """
 
 
-def command(iso, memory, log, model=MODEL):
+DRIVES = """\
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path="{iso}", status=inserted
+"""
+# The disk is the first drive, as on QEMU's machine; what is written to it is forgotten.
+DRIVES_WITH_DISK = """\
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path="{disk}", mode=volatile, journal="{folder}/journal", \
+cylinders={cylinders}, heads={heads}, spt={sectors}
+ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+ata1-master: type=cdrom, path="{iso}", status=inserted
+"""
+
+
+def command(iso, memory, log, model=MODEL, disk=None):
     """The words that start this program."""
     return [sys.executable, __file__, "--memory", str(memory), "--model", model, "--log", str(log),
-            str(iso)]
+            *(["--disk", str(disk)] if disk else []), str(iso)]
+
+
+def _drives(options, folder):
+    if options.disk is None:
+        return DRIVES.format(iso=options.iso.resolve())
+    return DRIVES_WITH_DISK.format(
+        iso=options.iso.resolve(), disk=options.disk.resolve(), folder=folder,
+        cylinders=options.disk.stat().st_size // CYLINDER, heads=HEADS, sectors=SECTORS_PER_TRACK)
 
 
 class Run:
@@ -66,7 +89,7 @@ class Run:
         self.console = folder / "console.txt"
         with socket.create_server(("localhost", 0)) as listener:
             (folder / "bochsrc").write_text(CONFIGURATION.format(
-                model=options.model, memory=options.memory, iso=options.iso.resolve(),
+                model=options.model, memory=options.memory, drives=_drives(options, folder),
                 log=self.log, port=listener.getsockname()[1]))
             (folder / "commands").write_text("c\nq\n")  # for Bochs' debugger: run, then leave
             with self.console.open("wb") as output:
@@ -196,6 +219,7 @@ def main():
     parser = argparse.ArgumentParser(prog="bochs.py")
     parser.add_argument("--memory", type=int, required=True, help="of the machine, in MB")
     parser.add_argument("--model", default=MODEL, help="a processor of `bochs --help cpu`")
+    parser.add_argument("--disk", type=pathlib.Path, help="an ATA disk of whole cylinders")
     parser.add_argument("--log", type=pathlib.Path, default=pathlib.Path(os.devnull),
                         help="where a copy of the serial line goes")
     parser.add_argument("iso", type=pathlib.Path)

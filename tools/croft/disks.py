@@ -15,7 +15,7 @@ import struct
 import tempfile
 import zlib
 
-from . import guests, paths, progress
+from . import bochs, guests, paths, progress
 from .errors import CroftError
 
 KINDS = ("virtio", "ata", "cdrom")
@@ -124,9 +124,17 @@ def check_image(disks, bare):
         raise CroftError("--disk: save needs croft run: an image has no way to give changes back")
 
 
-def check_bochs(disks, bare):
-    if _any_saved(disks) or (bare and disks):
-        raise CroftError("--machine bochs takes --disk without save and without --bare only")
+def of_bochs(disks, bare):
+    """The disk that Bochs' machine itself has, if any. Refuses what cannot be."""
+    if _any_saved(disks):
+        raise CroftError("--machine bochs takes --disk without save only")
+    if not bare or not disks:
+        return None
+    whole = disks[0].file.stat().st_size % bochs.CYLINDER == 0
+    if len(disks) != 1 or disks[0].kind != "ata" or not whole:
+        raise CroftError("--machine bochs with --bare takes one --disk of kind ata, of a multiple of "
+                         f"{bochs.CYLINDER // 1024} KB")
+    return disks[0].file
 
 
 def _stream():

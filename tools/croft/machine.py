@@ -70,9 +70,10 @@ class BochsSetup:
     memory: int
     log: pathlib.Path
     model: str = bochs.MODEL
+    disk: pathlib.Path | None = None  # of the machine itself
 
     def command(self):
-        return bochs.command(self.iso, self.memory, self.log, self.model)
+        return bochs.command(self.iso, self.memory, self.log, self.model, self.disk)
 
 
 def boot_iso(iso):

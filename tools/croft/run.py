@@ -66,10 +66,10 @@ def _prepare(options):
 def _bochs_setup(options, guest, memory, log):
     if options.boot == "kernel" or options.qemu or options.cpu:
         raise CroftError("--boot kernel, --cpu and --qemu are QEMU's")
-    disks.check_bochs(options.disks, options.bare)
+    disk = disks.of_bochs(options.disks, options.bare)
     packages.require("bochs")
     iso = image.cached(guest, options.bare, _monitor_options(options), mode=options.framebuffer)
-    return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL)
+    return machine.BochsSetup(iso, memory, log, options.bochs_cpu or bochs.MODEL, disk)
 
 
 def _qemu_setup(options, guest, memory, log):

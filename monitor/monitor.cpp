@@ -292,8 +292,9 @@ bool Monitor::interpret_one() {
       return false;
     case StepOutcome::Kind::software_event:
       ++statistics_.interpreted;
-      watched_memory_.take_hits();
       inject(outcome.event);
+      // What MOV SS has held back comes when the way into the handler is done (SDM volume 2, POP).
+      if (const auto held = watched_memory_.take_hits()) inject(Event::debug(held));
       return false;
     case StepOutcome::Kind::unsupported:
       end_run(RunEnd::Kind::stopped, "an instruction that the interpreter does not know");

@@ -334,6 +334,34 @@ TEST(SegmentLoads, ThatFaultAreLeftToTheInterpreter) {
   EXPECT_EQ(run.vcpu.eip, code + 2);
 }
 
+// MOV SS meets a breakpoint, INT n follows: the first thing in the handler is #DB.
+TEST(Breakpoints, HeldBackByMovSsStrikeInTheHandlerOfIntN) {
+  constexpr std::uint32_t idt = 0x1100, handler = 0x3000, debug_handler = 0x3100, vector = 0x21;
+  const std::vector<std::uint8_t> program = {
+      0xb8, 0,    0x40, 0,    0,     // mov eax, 4000
+      0xc7, 0x00, 0x18, 0,    0, 0,  // mov dword [eax], 18
+      0x0f, 0x23, 0xc0,              // mov dr0, eax
+      0xb8, 0x02, 0x04, 0x0f, 0,     // mov eax, f0402: four bytes, any access
+      0x0f, 0x23, 0xf8,              // mov dr7, eax
+      0x8e, 0x15, 0,    0x40, 0, 0,  // mov ss, [4000]
+      0xcd, 0x21};                   // int 21
+  GuestRun run(program);
+  run.vcpu.idtr = {GuestLinear(idt), 0x1ff};
+  for (const auto& [n, place] : {std::pair{vector, handler}, std::pair{debug, debug_handler}}) {
+    const Descriptor gate = Descriptor::gate(SystemType::interrupt_gate_32, 0, 0x10, place);
+    run.guest().write(GuestPhysical(idt + n * 8), gate.low(), 4);
+    run.guest().write(GuestPhysical(idt + n * 8 + 4), gate.high(), 4);
+    run.guest().write(GuestPhysical(place), 0xf4e6, 2);  // out f4, al
+  }
+  run.run(~0u);
+  ASSERT_EQ(run.end.kind, RunEnd::Kind::exit) << run.end.reason;
+  EXPECT_EQ(run.vcpu.eip, debug_handler + 2);
+  EXPECT_EQ(run.vcpu.dr6 & 0xe00f, 1u);
+  const std::uint32_t esp = run.vcpu[Register::esp];
+  EXPECT_EQ(run.guest().read(GuestPhysical(esp), 4), handler);
+  EXPECT_EQ(run.guest().read(GuestPhysical(esp + 12), 4), code + program.size());
+}
+
 struct Row {
   const char* name;
   std::vector<std::uint8_t> program;  // ends by itself with OUT to the exit port

@@ -73,9 +73,6 @@ PLANTED = {
         "interpret", "monitor/instruction/interpreter_string.cpp", "wanted = (1u << size) - 1;", "wanted = size;"),
     "stack of an inner ring": (
         "interpret", "monitor/interrupts.cpp", "merged_esp(ss, vcpu[Register::esp], stack.esp)", "stack.esp"),
-    "changes of page tables": (
-        "translate", "monitor/memory/shadow.cpp",
-        "const bool writable = now.writable() ||", "const bool writable = now.present() ||"),
     "entries of page tables": (
         "translate", "monitor/memory/shadow.cpp", "if (!table.key.is_directory() || !still_stands",
         "if (table.key.is_directory() && !still_stands"),

@@ -14,6 +14,8 @@ def wild(e):
         opcode = (0x0F00 if two else 0) | rng.randrange(256)
     prefixes = b"".join(bytes((rng.choice((0x66, 0x67, 0x36, 0x64, 0xF2, 0xF3)),))
                         for _ in range(rng.choice((0, 0, 0, 1, 1, 2))))
+    if opcode in SELECTOR_PUSHES and e.profile.strict:
+        return  # see push_selector
     code = prefixes + (b"\x0f" if two else b"") + bytes((opcode & 0xFF,))
     if two and opcode not in NO_MODRM or opcode in MODRM:
         modrm = rng.getrandbits(8)
@@ -28,6 +30,7 @@ def wild(e):
 MODRM = frozenset([row + column for row in range(0, 0x40, 8) for column in range(4)]
                   + [0x62, 0x63, 0x69, 0x6B] + list(range(0x80, 0x90)) + [0xC0, 0xC1]
                   + list(range(0xD0, 0xD4)) + [0xF6, 0xF7, 0xFE])
+SELECTOR_PUSHES = frozenset((0x06, 0x0E, 0x16, 0x1E, 0x0FA0, 0x0FA8))
 NO_MODRM = frozenset((0x0F06, 0x0F08, 0x0F09, 0x0F0B, 0x0FA0, 0x0FA8))
 # NOP, CLC, STC, CBW, CWD, XCHG, INC, DEC, INT3
 HARMLESS = (0x90, 0xF8, 0xF9, 0x98, 0x99, 0x91, 0x92, 0x40, 0x41, 0x42, 0x48, 0x49, 0x4A, 0xCC, 0xCC)

@@ -44,21 +44,23 @@ class Case:
 FAULTS = frozenset((0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19))
 
 
-def _in_a_frame(case, field, bit):
-    """Whether this bit alone differs in a word that was pushed before the fault that became a double fault."""
-    return field[0] == "m" and case.vector() == 8 and case.number(field) | bit == case.number(field, "got")
+def _in_a_frame(case, field):
+    """In a frame that was pushed before the fault that became a double fault TCG leaves out RF of the flags and
+    EXT of the error code (SDM volume 3, 17.3.1.1 and 6.13). Each is the lowest bit of a byte; the stack may be
+    misaligned."""
+    missing = case.number(field) ^ case.number(field, "got")
+    return (field[0] == "m" and case.vector() == 8 and missing in (1, 1 << 8, 1 << 16, 1 << 24)
+            and case.number(field, "got") & missing != 0)
 
 
-def _external(case, field):
-    """EXT is set in the error code of a fault in the delivery of another (SDM volume 3, 6.13). TCG leaves it
-    out."""
-    return _in_a_frame(case, field, 1)
+def _first_of_two_pages(case, field):
+    """Whether A is set in the first of two pages where the second faults is not said. TCG sets it for a read."""
+    return (field.startswith("page") and case.vector() in (8, 14) and case.number("cr2") & 0xFFF == 0
+            and field not in case.got and case.number(field) == 0x20)
 
 
 def _resume_flag(case, field):
     """RF is set in the flags that a fault saves (SDM volume 3, 17.3.1.1). TCG leaves it out."""
-    if _in_a_frame(case, field, RF):
-        return True
     return (field == "flags" and case.number("v", "got") in FAULTS
             and case.number("flags") | RF == case.number("flags", "got"))
 
@@ -181,7 +183,7 @@ def _limit_in_v86(case, field):
     what lies beyond."""
     if case.sequence.mode != V86 or case.number("v", "got") not in (12, 13) or case.number("e", "got"):
         return False
-    beyond = case.vector() == 14 and case.number("cr2") - LOW_BASE > 0xFFFC
+    beyond = case.vector() == 14 and case.number("cr2") - LOW_BASE & 0xFFFFFFFF > 0xFFFC
     return field != "run" and (beyond or case.number("eip") > 0xFFFF)
 
 
@@ -214,7 +216,8 @@ def _directory_first(case, field):
 RULES = {
     "TCG: A in the directory before rights": _directory_first,
     "TCG: RF in the flags of a fault": _resume_flag,
-    "TCG: no EXT in error codes": _external,
+    "TCG: RF and EXT in a frame": _in_a_frame,
+    "TCG: A in the first of two pages": _first_of_two_pages,
     "TCG: read-modify-write reads first": _read_first,
     "TCG: order of PUSHA": _all_registers_order,
     "POPA half done": _popped_before_fault,

@@ -164,7 +164,8 @@ u32 take(u32 address) {
   for (u32 byte = address; byte != address + 4; ++byte) {
     const u32 page = (byte - base) / page_bytes;
     if (byte < base || page >= pages) continue;
-    const u32 frame = frame_of_page[page], offset = byte % page_bytes;
+    // The sequence may have given the page another frame.
+    const u32 frame = (entries[page] - base) / page_bytes % far_away, offset = byte % page_bytes;
     frame_bytes(frame)[offset] = bytes_of(expected[frame])[offset];
   }
   return value;

@@ -48,7 +48,10 @@ Walk GuestLinearMemory::walk(GuestLinear address) const {
 }
 
 void GuestLinearMemory::flush() {
-  for (Cached& entry : cache_) entry.allowed = 0;
+  if (holds_any_) {
+    for (Cached& entry : cache_) entry.allowed = 0;
+  }
+  holds_any_ = false;
   large_page_cached_ = false;
   seen_version_ = memory_.version();
 }
@@ -139,6 +142,7 @@ void GuestLinearMemory::remember(GuestLinear address, const Translation& transla
   entry.physical = physical;
   entry.large = translation.large;
   large_page_cached_ |= translation.large;
+  holds_any_ = true;
   entry.allowed = static_cast<std::uint8_t>(entry.allowed | rights_implied(privilege, write));
   entry.direct_read = readable.has_value();
   if (write) entry.direct_write = writable;

@@ -92,6 +92,7 @@ class GuestLinearMemory final : public LinearMemory {
   AbsentMemory absent_;
   std::uint32_t seen_version_ = 0;
   bool large_page_cached_ = false;  // since the last flush
+  bool holds_any_ = false;          // may hold a page
   std::array<Cached, cached_pages> cache_{};
 };
 

@@ -115,7 +115,10 @@ bool ShadowPaging::fill(GuestLinear linear, const Walk& walk, View view, bool di
   const ShadowEntryId id(child, linear.value() >> 12 & 0x3ff);
   std::uint32_t value = frame.frame.page().value() | base_rights;
   if (may_write) value |= page_bit::writable;
-  if (same_in_both_views(walk)) value |= page_bit::global;
+  if (same_in_both_views(walk)) {
+    value |= page_bit::global;
+    globals_made_ = true;
+  }
   if (frame.kind == FrameKind::framebuffer) value |= write_combining;
   if (frame.watchers.has(Watcher::translated_code)) {
     value |= code_mark;
@@ -160,10 +163,10 @@ void ShadowPaging::load(View view) {
   if (hides_any_) clear_hidden(view);
   loaded_ = current_[static_cast<unsigned>(view)];
   processor_.load_root(directory);
-  // Also for a guest's load of the value that CR3 had: all that the guest may not have marked as
-  // global has to go, and what it has may go.
-  if (flush_due_ || space_changed_) processor_.flush_all();
-  flush_due_ = space_changed_ = false;
+  // That has flushed what is not global. Also for a guest's load of the value that CR3 had, all
+  // that the guest may not have marked as global has to go, and what it has may go.
+  if (globals_made_ && (global_flush_due_ || space_changed_)) processor_.flush_all();
+  flush_due_ = global_flush_due_ = space_changed_ = false;
 }
 
 // With CR0.WP clear, the kernel may write what the user may not. Without paging there is hardly
@@ -211,7 +214,7 @@ void ShadowPaging::clear_leaf(ShadowEntryId id, std::uint32_t old) {
   const std::uint32_t frame = code ? map_.list_of(id) : 0;
   map_.remove(id);
   entry(id) = 0;
-  flush_due_ = true;
+  require_flush(old & page_bit::global);
   if (code && tables_[id.table()].has_code) {
     code_.code_frame_remapped(GuestPhysical::of_page(frame));
   }
@@ -221,7 +224,7 @@ void ShadowPaging::unlink_child(ShadowEntryId id) {
   const unsigned child = map_.list_of(id) - table_lists;
   map_.remove(id);
   entry(id) = 0;
-  flush_due_ = true;
+  require_flush(true);
   Table& table = tables_[child];
   // A page table that no directory names is about to become something else.
   const bool over = table.parents == 0 && table.key.kind == ShadowKind::table;
@@ -240,7 +243,7 @@ void ShadowPaging::write_protect(GuestPhysical frame) {
     std::uint32_t& shadow = entry(id);
     if (shadow & page_bit::writable) {
       shadow &= ~page_bit::writable;
-      flush_due_ = true;
+      require_flush(shadow & page_bit::global);
     }
     if (code) {
       shadow |= code_mark;
@@ -255,7 +258,6 @@ void ShadowPaging::unmap(GuestPhysical frame) {
     const ShadowEntryId id = storage_.head(frame.page_number());
     if (id.none()) break;
     clear(id);
-    flush_due_ = true;
   }
 }
 

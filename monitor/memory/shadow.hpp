@@ -246,7 +246,14 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   ReverseMap<ListStorage> map_;
   Paging paging_{};
   bool write_protect_ = false;
+  // The processor may have an entry that is gone; global: one that a load of CR3 leaves there.
+  void require_flush(bool global) {
+    flush_due_ = true;
+    global_flush_due_ |= global;
+  }
   bool flush_due_ = false;
+  bool global_flush_due_ = false;
+  bool globals_made_ = false;   // ever
   bool space_changed_ = false;  // since the last load
   bool hides_any_ = false;
   HiddenPages hidden_{no_page, no_page, no_page, no_page};

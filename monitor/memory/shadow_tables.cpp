@@ -106,11 +106,16 @@ void ShadowPaging::release(unsigned number) {
   table.used = false;  // first, since releasing a directory's children comes back here
   report_slots(number);
   detach_from_parents(number);
-  for (unsigned index = 0; index < 1024; ++index) clear({number, index});
+  {
+    const auto entries = memory_.slots().map(table.frames.entries);
+    for (unsigned index = 0; index < 1024; ++index) {
+      if (entries.words()[index] & page_bit::present) clear({number, index});
+    }
+  }
   std::uint16_t* place = &buckets_[bucket(table.key)];
   while (*place != number) place = &tables_[*place].next_in_bucket;
   *place = table.next_in_bucket;
-  flush_due_ = true;
+  require_flush(true);
 
   if (table.key.kind == ShadowKind::pae_pair) {
     --pairs_;

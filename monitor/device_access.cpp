@@ -1,5 +1,6 @@
-// Device registers that kernel code reads and writes by MOV, again and again at the same places:
-// done within the page fault, without the interpreter and without leaving the cache.
+// MOVs of kernel code that fault again and again at the same places: of device registers, and to
+// watched frames such as page tables. They are done within the page fault, without the interpreter
+// and without leaving the cache.
 #include "general_registers.hpp"
 #include "instruction/decoder.hpp"
 #include "monitor.hpp"
@@ -38,35 +39,73 @@ const Monitor::DeviceMove* Monitor::device_move(std::uint32_t address) {
   return &move;
 }
 
+// What cache_.point_at says, found sooner for a MOV that has faulted before.
+std::optional<CachePoint> Monitor::faulting_point() const {
+  const DeviceMove& move = device_moves_[context_.eip % device_moves_.size()];
+  if (move.address == context_.eip && move.generation == cache_.generation()) {
+    return CachePoint{move.eip, PointState::boundary};
+  }
+  return cache_.point_at(context_.eip);
+}
+
+// The MOV that has faulted, if it is one of those and its operand is where the fault was; the Vcpu
+// has the general registers then.
+const Monitor::DeviceMove* Monitor::move_at_once(bool write) {
+  if (stepping_ || vcpu_.cpl != 0 || context_.fault_address % 4 != 0) return nullptr;
+  const DeviceMove* const move = device_move(context_.eip);
+  if (!move || writes_memory(move->instruction) != write) return nullptr;
+  const Instruction& i = move->instruction;
+  save_general_registers(context_, vcpu_);
+  const std::uint32_t operand = vcpu_[i.segment].base + i.memory.offset(vcpu_.general);
+  return operand == context_.fault_address ? move : nullptr;
+}
+
+std::uint32_t Monitor::stored_value(const Instruction& i) const {
+  const bool constant = i.operands[1].kind == OperandKind::immediate;
+  return constant ? i.immediate : vcpu_[register_of(i, i.operands[1])];
+}
+
+void Monitor::finish_move(const Instruction& i) {
+  context_.eip += i.length;
+  context_.eflags &= ~eflags::resume;
+}
+
 // Where the guest stands then, if it is done; context_ is behind the instruction, and so is the
 // guest. The page must be one that the interpreter has met: then the guest's tables allow the
 // access, with A and D as it needs.
 std::optional<std::uint32_t> Monitor::access_device_at_once() {
-  if (stepping_ || vcpu_.cpl != 0) return std::nullopt;
   const GuestLinear address(context_.fault_address);
   const bool write = context_.error_code & page_fault_code::write;
   if (address.value() % 4 != 0 || shadow_.hides(address)) return std::nullopt;
   const auto device = linear_.known_device(address, write);
   if (!device) return std::nullopt;
-  const DeviceMove* const move = device_move(context_.eip);
+  const DeviceMove* const move = move_at_once(write);
   if (!move) return std::nullopt;
   const Instruction& i = move->instruction;
-  save_general_registers(context_, vcpu_);
-  const std::uint32_t wanted = vcpu_[i.segment].base + i.memory.offset(vcpu_.general);
-  if (wanted != address.value() || writes_memory(i) != write) return std::nullopt;
-  if (!write) {
+  if (write) {
+    vm_.pc.memory_write(*device, stored_value(i), 4);
+  } else {
     vcpu_[register_of(i, i.operands[0])] = vm_.pc.memory_read(*device, 4);
     load_general_registers(context_, vcpu_);
-  } else if (i.operands[1].kind == OperandKind::immediate) {
-    vm_.pc.memory_write(*device, i.immediate, 4);
-  } else {
-    vm_.pc.memory_write(*device, vcpu_[register_of(i, i.operands[1])], 4);
   }
   ++statistics_.guest_faults;
   ++statistics_.page_faults[static_cast<unsigned>(PageFaultCause::device)];
-  context_.eip += i.length;
-  context_.eflags &= ~eflags::resume;
+  finish_move(i);
   return move->eip + i.length;
+}
+
+// A write that classify has found to be one of a watched frame, which the guest may make. False:
+// nothing is done.
+bool Monitor::write_watched_at_once(const Walk& walk) {
+  const bool by_tables = walk.level != WalkLevel::no_tables;
+  if (by_tables && !(walk.accessed && walk.dirty)) return false;
+  if (shadow_.hides(GuestLinear(context_.fault_address))) return false;
+  const DeviceMove* const move = move_at_once(true);
+  if (!move) return false;
+  const Instruction i = move->instruction;  // the watchers may drop the code
+  vm_.memory.write(walk.address, stored_value(i), 4);
+  finish_move(i);
+  return true;
 }
 
 }  // namespace undercroft

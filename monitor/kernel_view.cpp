@@ -35,6 +35,7 @@ constexpr bool is_guarding(const CachePoint& point) {
 }  // namespace
 
 void Monitor::run_translated() {
+  if (paging_mode_ == PagingMode::none) choose_guards();
   cache_.set_level(vcpu_.cpl == 3 ? CodeLevel::user : CodeLevel::kernel);
   const auto address = block_at(vcpu_.eip);
   if (!address) {
@@ -42,6 +43,20 @@ void Monitor::run_translated() {
     return;
   }
   run_in_cache(*address);
+}
+
+// Without paging: the shorter ones, as long as they hold.
+void Monitor::choose_guards() {
+  const auto begins_at_0 = [](const DescriptorCache& segment) { return segment.base == 0; };
+  const bool flat = std::all_of(vcpu_.segments.begin(), vcpu_.segments.end(), begins_at_0);
+  const auto limit = static_cast<std::uint8_t>(processor_.window_base().value() >> 24);
+  const std::uint8_t wanted = flat && std::uint64_t{limit} << 24 >= vm_.ram_end() ? limit : 0;
+  if (cache_.flat_guard() == wanted) return;
+  if (!cache_.empty()) {
+    if (cache_.flat_guard() == 0) return;  // kernels may go to and fro
+    return flush_code(CodeFlush::guards);
+  }
+  cache_.set_flat_guard(wanted);
 }
 
 void Monitor::run_in_cache(std::uint32_t address) {
@@ -276,30 +291,19 @@ Monitor::Next Monitor::interrupted_in_cache() {
   return Next::resume;
 }
 
-// The guest's IN, if the answer needs neither the devices nor the interpreter. Translated code of a
-// kernel may read every port, and no breakpoint on ports is armed while it runs.
-bool Monitor::read_port_at_once(PortAccess access) {
-  const auto port = access.in_dx ? static_cast<std::uint16_t>(context_.edx) : access.port;
-  const auto value = vm_.pc.read_time_port(port, access.size);
-  if (!value) return false;
-  const std::uint32_t mask = access.size == 4 ? ~0u : (1u << 8 * access.size) - 1;
-  context_.eax = (context_.eax & ~mask) | (*value & mask);
-  return true;
-}
-
 Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
   ++statistics_.exits[static_cast<unsigned>(exit.kind)];
-  if (exit.kind == ExitKind::read_port && !stepping_ && !code_suspect_ &&
-      read_port_at_once(exit.access)) {
-    context_.eip += read_port_exit_size;
-    return Next::resume;
-  }
+  if (exit.kind == ExitKind::port && !stepping_ && !code_suspect_) return port_exit(exit);
   if (exit.kind == ExitKind::segment && !stepping_ && load_segment_at_once(exit)) {
-    context_.eip += segment_exit_size;
-    return Next::resume;
+    if (cache_.flat_guard() == 0 || vcpu_[exit.load.segment].base == 0) {
+      context_.eip += segment_exit_size;
+      return Next::resume;
+    }
+    save_kernel_context({exit.eip + exit.load.length, PointState::boundary});  // see choose_guards
+    return Next::leave;
   }
   CachePoint point{exit.eip, PointState::atomic};
-  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::read_port ||
+  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::port ||
       exit.kind == ExitKind::segment) {
     const auto here = cache_.point_at(context_.eip);
     if (here && here->state == PointState::shadowed) point.state = PointState::shadowed;
@@ -340,7 +344,7 @@ Monitor::Next Monitor::kernel_page_fault() {
     save_kernel_context({*behind, PointState::boundary});
     return Next::leave;
   }
-  const auto point = cache_.point_at(context_.eip);
+  const auto point = faulting_point();
   if (!point) {
     end_run(RunEnd::Kind::stopped, "a page fault at a cache address without a map");
     return Next::leave;
@@ -352,12 +356,18 @@ Monitor::Next Monitor::kernel_page_fault() {
   }
   const std::uint32_t generation = cache_.generation();
   const HostLinear base = processor_.window_base();
+  const std::uint32_t start = context_.eip;
   Exception exception{};
   const FaultResult result = handle_page_fault(cache_view(), exception);
   // A guard has looked for the window where it was.
   const bool moved = cache_.guarded() && base != processor_.window_base();
   const bool unchanged = generation == cache_.generation() && !code_suspect_ && !moved;
   if (result == FaultResult::resumed && unchanged) return Next::resume;
+  if (result == FaultResult::written) {
+    if (unchanged && !window_suspect_ && !vm_.withdrawal.starved()) return Next::resume;
+    save_kernel_context({point->eip + (context_.eip - start), PointState::boundary});
+    return Next::leave;
+  }
   save_kernel_context(*point);
   if (result == FaultResult::inject) inject(Event::of(exception));
   if (result == FaultResult::emulate) interpret_one();
@@ -431,6 +441,7 @@ void Monitor::check_code_slots() {
 void Monitor::flush_code(CodeFlush reason) {
   ++statistics_.code_flushes[static_cast<unsigned>(reason)];
   cache_.flush();
+  cache_.set_flat_guard(0);
   code_slot_count_ = 0;
 }
 

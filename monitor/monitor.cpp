@@ -183,6 +183,7 @@ void Monitor::take_host_input() {
     lights_ = vm_.pc.keyboard_lights();
     input_.show_lights(lights_);
   }
+  input_waits_ = !vm_.pc.can_take_serial_input() || !vm_.pc.can_take_keyboard_input();
 }
 
 void Monitor::deliver_pending_interrupt() {

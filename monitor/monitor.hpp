@@ -127,6 +127,7 @@ class Monitor final : private Environment,
 
   // Kernel view.
   void run_translated();
+  void choose_guards();
   void run_in_cache(std::uint32_t address);
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
   Guarded<unsigned> fetch_trace(GuestLinear, std::span<std::uint8_t> bytes, std::uint32_t in_page);
@@ -144,7 +145,10 @@ class Monitor final : private Environment,
   void save_kernel_context(const CachePoint&);
   Next kernel_trap();
   Next cache_exit(const CacheExit&);
+  Next port_exit(const CacheExit&);
   bool read_port_at_once(PortAccess);
+  void access_port(PortAccess);
+  bool settle_access();
   Next interrupted_in_cache();
   Next kernel_page_fault();
   // A copied MOV at a cache address, of a register of a device.
@@ -155,7 +159,12 @@ class Monitor final : private Environment,
     Instruction instruction{};
   };
   const DeviceMove* device_move(std::uint32_t address);
+  std::optional<CachePoint> faulting_point() const;
   std::optional<std::uint32_t> access_device_at_once();
+  const DeviceMove* move_at_once(bool write);
+  std::uint32_t stored_value(const Instruction&) const;
+  void finish_move(const Instruction&);
+  bool write_watched_at_once(const Walk&);
   void kernel_exception();
 
   // User view.
@@ -171,7 +180,8 @@ class Monitor final : private Environment,
   Next user_trap();
 
   // Page faults.
-  enum class FaultResult : std::uint8_t { resumed, emulate, inject };
+  // written: the instruction is done, and the context behind it.
+  enum class FaultResult : std::uint8_t { resumed, written, emulate, inject };
   FaultResult handle_page_fault(View, Exception& to_inject);
   bool descriptor_accessed(HostLinear);
   PageFaultFacts gather_facts(GuestLinear, View, const Walk&) const;
@@ -286,6 +296,7 @@ class Monitor final : private Environment,
   PagingMode paging_mode_ = PagingMode::none;
   std::optional<View> view_{};    // whose root is loaded; none: load it before the next entry
   bool attention_ = true;         // devices or host input want to be looked at
+  bool input_waits_ = false;      // for room in a device of the guest's, perhaps
   std::uint64_t alarm_ = 0;       // what the host's timer is armed for; 0: nothing known
   bool tables_written_ = false;   // or INVLPG, since check_descriptor_pages
   bool stepping_ = false;         // TF is set to reach the next boundary

@@ -33,6 +33,10 @@ Monitor::FaultResult Monitor::handle_page_fault(View view, Exception& to_inject)
           error_code(cause == PageFaultCause::absent_faults ? Walk{} : walk, access, privilege));
       return FaultResult::inject;
     case FaultAction::emulate:
+      if (cause == PageFaultCause::watched_write && view == View::kernel &&
+          write_watched_at_once(walk)) {
+        return FaultResult::written;
+      }
       return FaultResult::emulate;
     case FaultAction::migrate:
       keep_window_clear();

@@ -47,6 +47,7 @@ bool PcDma::write(GuestPhysical address, std::span<const std::byte> in) {
 
 bool Vm::lay_out(std::uint64_t ram_bytes, bool eager) {
   if (!table.make_entries(ram_bytes) || !video.take_frames()) return false;
+  ram_end_ = ram_bytes;
   withdrawal.set_pages(static_cast<std::uint32_t>(ram_bytes / page_size));
   for (std::uint64_t address = 0; address < ram_bytes; address += page_size) {
     const GuestPhysical page(static_cast<std::uint32_t>(address));

@@ -62,6 +62,7 @@ class Vm {
   // memory and a blank ROM area are. eager: every page gets its machine frame now. False: too few
   // frames.
   bool lay_out(std::uint64_t ram_bytes, bool eager);
+  std::uint64_t ram_end() const { return ram_end_; }
   // Lets the PC answer at a page where no memory stands. False: no frame for the frame table.
   bool give_device(GuestPhysical page);
 
@@ -84,6 +85,7 @@ class Vm {
   VideoFrames video;
 
  private:
+  std::uint64_t ram_end_ = 0;
   // What stands, or stood, under the local APIC.
   struct Covered {
     GuestPhysical page{};

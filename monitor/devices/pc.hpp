@@ -81,6 +81,8 @@ class Pc final : private PortTarget {
   // Ports. size is 1, 2 or 4; what nothing answers reads as all ones.
   std::uint32_t port_read(std::uint16_t port, unsigned size);
   void port_write(std::uint16_t port, std::uint32_t value, unsigned size);
+  // The moment of the last access or advance.
+  std::uint64_t present() const { return now_; }
   // A read that changes nothing and that the time alone decides, which guests do in tight loops: it
   // needs no device brought up to date, and leaves none with anything to say. Empty: not such a
   // one.

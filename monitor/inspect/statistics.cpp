@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, 20> vector_names{
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9",
     "#TS", "#NP", "#SS", "#GP", "#PF", "#15", "#MF", "#AC", "#MC", "#XM"};
 constexpr std::array<std::string_view, exit_kind_count> exit_names{
-    "", "interpret", "branch", "indirect", "moved", "read port", "segment"};
+    "", "interpret", "branch", "indirect", "moved", "port", "segment"};
 
 void print_vector(Console& console, unsigned vector, std::uint64_t count) {
   if (vector < vector_names.size())
@@ -96,9 +96,11 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         shadow.entries_cleared, shadow.protections);
   print_operations(console, s.interpreted_operations);
   print(console,
-        "code flushed: paging mode {}, no free slot {}, too many slots {}; slots checked {}, "
+        "code flushed: paging mode {}, no free slot {}, too many slots {}, guards {}; slots "
+        "checked {}, "
         "interpreted for its writes {}\n",
-        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_slots_checked, s.churning);
+        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_flushes[3],
+        s.code_slots_checked, s.churning);
   print_shares(console, s);
   print_vectors(console, "injected faults:", s.injected);
   print(console,

@@ -96,6 +96,12 @@ class Assembler {
     byte(0xc0 | code(reg) << 3 | (code(reg) + 4));
     zero_extend_word(reg, reg);
   }
+  // reg = reg >> 24, without a flag; EAX, ECX, EDX or EBX: bswap reg; movzx reg, low byte
+  constexpr void take_high_byte(Register reg) {
+    byte(0x0f);
+    byte(0xc8 | code(reg));
+    bytes3(0x0f, 0xb6, 0xc0 | code(reg) << 3 | code(reg));
+  }
   // mov low byte of reg, cs:[reg + displacement]
   constexpr void probe(Register reg, std::uint32_t displacement) {
     bytes3(0x2e, 0x8a, 0x80 | code(reg) << 3 | code(reg));

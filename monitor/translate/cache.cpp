@@ -20,6 +20,16 @@ static_assert(code_end < window::cache_end);
 constexpr std::uint32_t landing_size = 56;
 constexpr unsigned most_instructions = 32;  // of a trace
 
+constexpr std::uint32_t code_alignment = 16;
+
+// Eight bytes by one store; nobody else writes there.
+void store_at_once(std::byte* to, const std::uint8_t* from) {
+  auto* const place = reinterpret_cast<std::uint64_t*>(to);
+  std::uint64_t value;
+  std::memcpy(&value, from, sizeof value);
+  __sync_bool_compare_and_swap(place, *place, value);
+}
+
 }  // namespace
 
 void TranslationCache::flush() {
@@ -55,10 +65,22 @@ std::optional<std::uint32_t> TranslationCache::find(std::uint32_t eip) const {
   return std::nullopt;
 }
 
+// Kernels have more targets than the table has room for without some that share a place: landings
+// of one place are a list, the newest first. One for the same address is left out, unless it may be
+// of the other level.
+std::uint32_t TranslationCache::next_landing(std::uint32_t eip) const {
+  const std::uint32_t first = word_at(window::jump_table + (eip & 0xffff) * 4);
+  if (first == indirect_miss_ || both_levels_) return first;
+  if (word_at(first + landing_address_place) != 0u - eip) return first;
+  const std::uint32_t place = first + landing_next_place;
+  return place + 4 + word_at(place);
+}
+
 TranslationTargets TranslationCache::targets() const {
   return {window::jump_table, indirect_miss_,
           guarded(),          level_,
-          both_levels_,       guards_stack_ || level_ == CodeLevel::user};
+          both_levels_,       guards_stack_ || level_ == CodeLevel::user,
+          flat_guard_};
 }
 
 TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint32_t frame,
@@ -69,9 +91,9 @@ TranslationCache::Made TranslationCache::translate(std::uint32_t eip, std::uint3
   TranslatedTrace made(next_code_, level_);
   translate_trace(made, bytes, first_bytes, eip, targets(), *this, most_instructions);
   const std::uint32_t start = next_code_;
-  write(start, made.assembler.code());
+  write_code(start, made.assembler.code());
   for (unsigned n = 0; n < made.block_count; ++n) keep_block(made, made.blocks[n], frame);
-  next_code_ = (start + made.assembler.size() + 15) & ~15u;
+  next_code_ = (start + made.assembler.size() + code_alignment - 1) & ~(code_alignment - 1);
   counts_.blocks += made.block_count;
   counts_.instructions += made.instruction_count;
   return {start, made.guest_size > first_bytes};
@@ -193,11 +215,11 @@ void TranslationCache::chain(std::uint32_t place, std::uint32_t target) {
 void TranslationCache::make_landing(std::uint32_t eip, std::uint32_t start) {
   if (!has_room()) return;
   Assembler<landing_size> code(next_code_, page_segment(level_));
-  emit_landing(code, eip, targets());
+  emit_landing(code, eip, targets(), next_landing(eip));
   code.jump(start);
-  write(next_code_, code.code());
+  write_code(next_code_, code.code());
   write_word(window::jump_table + (eip & 0xffff) * 4, next_code_);
-  next_code_ = (next_code_ + code.size() + 15) & ~15u;
+  next_code_ = (next_code_ + code.size() + code_alignment - 1) & ~(code_alignment - 1);
   ++counts_.landings;
 }
 
@@ -221,7 +243,7 @@ std::optional<CacheExit> TranslationCache::exit_at(std::uint32_t address) const 
     case ExitKind::moved:
       exit.eip = word_at(address + exit_head_size);
       return exit;
-    case ExitKind::read_port:
+    case ExitKind::port:
       exit.eip = word_at(address + exit_head_size);
       exit.access = PortAccess::decode(word_at(address + exit_head_size + 4));
       return exit;
@@ -289,6 +311,22 @@ std::uint32_t TranslationCache::word_at(std::uint32_t offset) const {
   std::uint32_t value;
   std::memcpy(&value, window_ + offset, sizeof value);
   return value;
+}
+
+// New code, from an aligned place on. It stands among code that has run: a processor looks at each
+// store there, and an emulator that translates at all that the page has, so they are few.
+void TranslationCache::write_code(std::uint32_t offset, std::span<const std::uint8_t> bytes) {
+  constexpr std::uint32_t piece = sizeof(std::uint64_t);
+  static_assert(code_alignment % piece == 0);
+  while (bytes.size() >= piece) {
+    const auto frame = slots_.map(image_ + offset);
+    do {
+      store_at_once(frame.bytes() + (offset & page_mask), bytes.data());
+      offset += piece;
+      bytes = bytes.subspan(piece);
+    } while (bytes.size() >= piece && (offset & page_mask) != 0);
+  }
+  write(offset, bytes);
 }
 
 void TranslationCache::write(std::uint32_t offset, std::span<const std::uint8_t> bytes) {

@@ -27,7 +27,7 @@ struct CacheExit {
   ExitKind kind = ExitKind::interpret;
   std::uint32_t eip = 0;
   std::uint32_t place = 0;  // of a branch
-  PortAccess access{};      // of a read_port
+  PortAccess access{};      // of a port
   SegmentLoad load{};       // of a segment
 };
 
@@ -59,6 +59,10 @@ class TranslationCache final : private KnownBlocks {
     guarded_ = guarded;
     guards_stack_ = stack_too;
   }
+  // See TranslationTargets. To be changed while the cache is empty only.
+  void set_flat_guard(std::uint8_t limit) { flat_guard_ = limit; }
+  std::uint8_t flat_guard() const { return flat_guard_; }
+  bool empty() const { return block_count_ == 0; }
   // User code may not even read what the kernel's was translated to.
   bool guarded() const { return guarded_ || level_ == CodeLevel::user; }
   // User code is to be translated as well; from a flush on.
@@ -141,10 +145,12 @@ class TranslationCache final : private KnownBlocks {
   const std::uint8_t* code_at(std::uint32_t offset) const {
     return reinterpret_cast<const std::uint8_t*>(window_ + offset);
   }
+  std::uint32_t next_landing(std::uint32_t eip) const override;
   TranslationTargets targets() const;
   std::uint32_t word_at(std::uint32_t offset) const;
   bool has_room() const;
   void write(std::uint32_t offset, std::span<const std::uint8_t> bytes);
+  void write_code(std::uint32_t offset, std::span<const std::uint8_t> bytes);
   void write_word(std::uint32_t offset, std::uint32_t value);
   template <class T>
   void write_object(std::uint32_t offset, const T& object) {
@@ -165,6 +171,7 @@ class TranslationCache final : private KnownBlocks {
   bool guarded_ = false;
   bool guards_stack_ = true;
   bool both_levels_ = false;
+  std::uint8_t flat_guard_ = 0;
   CodeLevel level_ = CodeLevel::kernel;
   unsigned block_count_ = 0;
   std::uint32_t generation_ = 0;

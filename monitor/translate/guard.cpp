@@ -26,6 +26,8 @@ constexpr std::uint32_t near_bits = window::cache_end - (2 * 8 * bit_reach >> gr
 static_assert(window::native_code + page_size <= window::jump_table - page_size);
 static_assert(window::cache_end - window::jump_table >= 0x10000);
 static_assert(window::size - window::cache_end >= 0x10000);
+// T such that reading at T + n faults for all n from the flat guard's limit to 255, and none below.
+constexpr std::uint32_t from_limit(std::uint8_t limit) { return window::cache_end - limit; }
 
 constexpr std::uint8_t bit(Register reg) {
   return static_cast<std::uint8_t>(1u << static_cast<unsigned>(reg));
@@ -45,12 +47,15 @@ constexpr std::uint32_t saved_in_page(Register borrowed) {
   return borrowed == Register::ecx ? cpu_page_offset::saved_ecx : cpu_page_offset::saved_edx;
 }
 
-// One that the address does not need.
-constexpr Register register_to_borrow(const MemoryOperand& memory) {
-  for (const Register reg : {Register::ecx, Register::edx}) {
-    if (memory.base != reg && memory.index != reg) return reg;
+// One that the address does not need, and best one that the page has already.
+constexpr Register register_to_borrow(const MemoryOperand& memory, std::uint8_t saved) {
+  std::optional<Register> other;
+  for (const Register reg : {Register::ecx, Register::edx, Register::eax}) {
+    if (memory.base == reg || memory.index == reg) continue;
+    if (saved & bit(reg)) return reg;
+    if (!other) other = reg;
   }
-  return Register::eax;
+  return *other;
 }
 
 constexpr std::uint8_t register_named(unsigned number, unsigned width) {
@@ -138,6 +143,19 @@ std::uint8_t changed_registers(const Instruction& i) {
   }
 }
 
+// All that have another value after the instruction.
+std::uint8_t written_registers(const Instruction& i) {
+  switch (i.operation) {
+    case Operation::inc:
+    case Operation::dec:
+    case Operation::add:
+    case Operation::sub:
+      return destination(i);
+    default:
+      return changed_registers(i);
+  }
+}
+
 bool takes_bit_offset(const Instruction& i) {
   const bool bits = i.operation == Operation::bt || i.operation == Operation::bts ||
                     i.operation == Operation::btr || i.operation == Operation::btc;
@@ -146,7 +164,10 @@ bool takes_bit_offset(const Instruction& i) {
 
 }  // namespace
 
-void Guard::forget() { passed_.fill({}); }
+void Guard::forget() {
+  passed_.fill({});
+  saved_ = 0;
+}
 
 void Guard::check(const Instruction& i, PointState start) {
   start_ = start;
@@ -177,6 +198,7 @@ void Guard::check(const Instruction& i, PointState start) {
 void Guard::follow(const Instruction& i) {
   const std::uint8_t changed = changed_registers(i);
   for (Passed& passed : passed_) passed.registers &= static_cast<std::uint8_t>(~changed);
+  saved_ &= static_cast<std::uint8_t>(~written_registers(i));
 }
 
 void Guard::check_operand(Segment segment, const MemoryOperand& memory) {
@@ -207,16 +229,37 @@ void Guard::check_offset(Segment segment, std::uint32_t offset) {
 }
 
 void Guard::emit(Segment segment, const MemoryOperand& memory) {
-  const Register borrowed = register_to_borrow(memory);
+  const Register borrowed = register_to_borrow(memory, saved_);
   auto& out = writer_.out();
   begin(borrowed);
+  if (const std::uint8_t limit = writer_.targets().flat_guard) {
+    form_address(borrowed, memory);
+    out.take_high_byte(borrowed);
+    return end(borrowed, from_limit(limit));
+  }
   out.load_from_page(borrowed, cpu_page_offset::guard_base(segment));
+  go_on(borrowed);
   if (memory.base)
     out.lea(borrowed, *memory.base, borrowed, memory.displacement);
   else if (memory.displacement)
     out.lea(borrowed, borrowed, memory.displacement);
   if (memory.index) out.lea(borrowed, borrowed, *memory.index, 0, memory.scale);
+  out.take_high_half(borrowed);
   end(borrowed, outside_slot);
+}
+
+// The operand's offset in its segment.
+void Guard::form_address(Register to, const MemoryOperand& memory) {
+  auto& out = writer_.out();
+  if (!memory.base)
+    out.move(to, memory.displacement);
+  else
+    out.move(to, *memory.base);
+  go_on(to);
+  if (memory.index)
+    out.lea(to, to, *memory.index, memory.base ? memory.displacement : 0, memory.scale);
+  else if (memory.base && memory.displacement)
+    out.lea(to, to, memory.displacement);
 }
 
 // The bit string begins at the operand's address and goes both ways.
@@ -224,20 +267,28 @@ void Guard::check_bit_offset(Register offset) {
   const Register borrowed = offset == Register::ecx ? Register::edx : Register::ecx;
   begin(borrowed);
   writer_.out().move(borrowed, offset);
+  go_on(borrowed);
   writer_.out().lea(borrowed, borrowed, 8 * bit_reach);
+  writer_.out().take_high_half(borrowed);
   end(borrowed, near_bits);
 }
 
 void Guard::begin(Register borrowed) {
   writer_.set_run_continues(false);
   writer_.point(start_);
+  saving_ = !(saved_ & bit(borrowed));
+  if (!saving_) return;
   writer_.out().store_to_page(saved_in_page(borrowed), borrowed);
   writer_.point(guarding_with(borrowed));
+  saved_ |= bit(borrowed);
+}
+
+void Guard::go_on(Register borrowed) {
+  if (!saving_) writer_.point(guarding_with(borrowed));
 }
 
 void Guard::end(Register borrowed, std::uint32_t table) {
   auto& out = writer_.out();
-  out.take_high_half(borrowed);
   out.probe(borrowed, table);
   out.load_from_page(borrowed, saved_in_page(borrowed));
 }

@@ -7,6 +7,9 @@
 // slot's. Below and above its user pages the slot has none for user code, and the guest nothing. So
 // what begins at an address outside cannot reach them without a fault on the way, and an address
 // that is `reach` away from one that passed cannot be among them.
+//
+// While paging is off a shorter test does: of an address in a segment that begins at 0, the upper 8
+// bits alone. Nothing but ROM and devices is above the window then, and the interpreter has them.
 #pragma once
 
 #include <array>
@@ -41,14 +44,19 @@ class Guard {
   void check_register(Segment, Register);
   void check_offset(Segment, std::uint32_t);
   void check_bit_offset(Register);
+  void form_address(Register, const MemoryOperand&);
   void emit(Segment, const MemoryOperand&);
+  // Between them stands an instruction that changes the register.
   void begin(Register borrowed);
+  void go_on(Register borrowed);
   void end(Register borrowed, std::uint32_t table);
 
   TraceWriter& writer_;
   bool guards_stack_;
   PointState start_ = PointState::boundary;
   std::array<Passed, 6> passed_{};
+  std::uint8_t saved_ = 0;  // bit n: the page has register n as it is
+  bool saving_ = false;     // and had it before the guard that is being emitted
 };
 
 }  // namespace undercroft

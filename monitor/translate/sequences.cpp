@@ -14,7 +14,7 @@ constexpr std::uint8_t jump_size = 5;
 
 void Sequences::set_instruction(const Instruction& instruction,
                                 std::span<const std::uint8_t> bytes) {
-  instruction_ = instruction;
+  instruction_ = &instruction;
   bytes_ = bytes;
 }
 
@@ -47,8 +47,8 @@ void Sequences::push_return_address() {
 // LOOP and JECXZ reach 127 bytes only: they go over the jump that falls through.
 void Sequences::count_down() {
   start_point();
-  if (instruction_.address_size_prefix) out_.byte(0x67);
-  out_.byte(instruction_.opcode & 0xff);
+  if (instruction_->address_size_prefix) out_.byte(0x67);
+  out_.byte(instruction_->opcode & 0xff);
   out_.byte(jump_size);
   writer_.point(PointState::atomic);
   out_.jump(out_.here() + 2 * jump_size);
@@ -60,7 +60,7 @@ void Sequences::return_near() {
   writer_.point(PointState::atomic);
   out_.pop(Register::ecx);
   writer_.point(PointState::borrowed_ecx);
-  if (instruction_.immediate) out_.drop_stack(instruction_.immediate);
+  if (instruction_->immediate) out_.drop_stack(instruction_->immediate);
   look_up_target();
 }
 
@@ -76,16 +76,16 @@ void Sequences::indirect_branch(bool call) {
 
 // mov ecx, <the instruction's r/m operand>
 void Sequences::load_operand_to_ecx() {
-  if (instruction_.segment_override) out_.byte(override_prefix());
-  if (instruction_.address_size_prefix) out_.byte(0x67);
+  if (instruction_->segment_override) out_.byte(override_prefix());
+  if (instruction_->address_size_prefix) out_.byte(0x67);
   out_.byte(0x8b);
-  out_.byte((instruction_.modrm & 0xc7) | static_cast<unsigned>(Register::ecx) << 3);
-  out_.bytes(bytes_.subspan(instruction_.modrm_offset + 1u));
+  out_.byte((instruction_->modrm & 0xc7) | static_cast<unsigned>(Register::ecx) << 3);
+  out_.bytes(bytes_.subspan(instruction_->modrm_offset + 1u));
 }
 
 std::uint32_t Sequences::override_prefix() const {
   constexpr std::uint8_t prefixes[6] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
-  return prefixes[static_cast<unsigned>(*instruction_.segment_override)];
+  return prefixes[static_cast<unsigned>(*instruction_->segment_override)];
 }
 
 // ECX holds the guest's target. The table has the landing of the last block with these 16 bits,
@@ -214,14 +214,14 @@ void Sequences::interrupt_return() {
 
 void Sequences::read_selector() {
   start_point();
-  if (instruction_.operand_size == 2) out_.byte(0x66);
-  out_.load_from_page(static_cast<Register>(instruction_.rm()),
-                      cpu_page_offset::selector(instruction_.segment_register));
+  if (instruction_->operand_size == 2) out_.byte(0x66);
+  out_.load_from_page(static_cast<Register>(instruction_->rm()),
+                      cpu_page_offset::selector(instruction_->segment_register));
 }
 
 void Sequences::push_selector() {
   start_point();
-  out_.push_from_page(cpu_page_offset::selector(instruction_.segment_register));
+  out_.push_from_page(cpu_page_offset::selector(instruction_->segment_register));
 }
 
 }  // namespace undercroft

@@ -16,7 +16,8 @@ class Sequences {
  public:
   explicit Sequences(TraceWriter& writer) : writer_(writer), out_(writer.out()) {}
 
-  // The instruction that the sequences below are for, and its bytes. It stands at writer.here().
+  // The instruction that the sequences below are for, and its bytes; both outlive them. It stands
+  // at writer.here().
   void set_instruction(const Instruction& instruction, std::span<const std::uint8_t> bytes);
   // It stands in the shadow of STI.
   void set_shadowed(bool shadowed) { shadowed_ = shadowed; }
@@ -45,7 +46,7 @@ class Sequences {
   void invalidate_page();
 
  private:
-  std::uint32_t next() const { return writer_.here() + instruction_.length; }
+  std::uint32_t next() const { return writer_.here() + instruction_->length; }
   void load_operand_to_ecx();
   std::uint32_t override_prefix() const;
   void look_up_target();
@@ -55,7 +56,7 @@ class Sequences {
 
   TraceWriter& writer_;
   Assembler<TranslatedTrace::code_capacity>& out_;
-  Instruction instruction_{};
+  const Instruction* instruction_ = nullptr;
   std::span<const std::uint8_t> bytes_{};
   bool shadowed_ = false;
 };

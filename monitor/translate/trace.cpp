@@ -13,6 +13,8 @@ namespace {
 // So that a block's 8-bit guest offsets hold.
 constexpr unsigned longest_block_bytes = 224;
 constexpr unsigned longest_instruction = 15;
+// Conditional branches that a trace goes on behind.
+constexpr unsigned most_branches = 1;
 
 class TraceTranslator {
  public:
@@ -49,8 +51,8 @@ class TraceTranslator {
     away,     // never to the following instruction
   };
 
-  // Prepares for the next instruction; false: the trace ends here. Behind a conditional branch it
-  // does: either way may never be taken, and what is translated in vain costs room.
+  // Prepares for the next instruction; false: the trace ends here. Behind its second conditional
+  // branch it does: either way may never be taken, and what is translated in vain costs room.
   bool go_on(Flow flow) {
     const std::uint32_t here = writer_.here();
     if (flow == Flow::away) return false;
@@ -64,12 +66,15 @@ class TraceTranslator {
         return true;
       }
     }
-    if (flow == Flow::next || flow == Flow::branch) {
+    const bool falls_through = flow == Flow::next || flow == Flow::branch;
+    const bool ends = flow == Flow::next || full() || known_.find(here) ||
+                      (flow == Flow::branch && ++branches_ > most_branches);
+    if (ends) {
+      if (!falls_through) return false;
       writer_.point(PointState::boundary);
       writer_.jump_to(here);
       return false;
     }
-    if (full() || known_.find(here)) return false;
     guard_.forget();
     if (flow == Flow::call)
       writer_.next_block_with_landing();
@@ -206,16 +211,21 @@ class TraceTranslator {
            instruction_.operation == Operation::rdtsc;
   }
 
-  // Where the monitor has an answer at once, it comes back right behind the exit. In the shadow of
-  // STI it has more to do.
-  Flow read_port() {
+  // Most often the monitor comes back right behind the exit. In the shadow of STI it has more to
+  // do.
+  Flow access_port(bool writes) {
     if (sequences_.shadowed()) return exit_to_interpreter();
-    const bool in_dx = instruction_.operands[1].kind == OperandKind::port;
-    const auto port = static_cast<std::uint8_t>(in_dx ? 0 : instruction_.immediate);
-    const PortAccess access{port, in_dx, instruction_.operands[0].width};
+    const Operand& place = instruction_.operands[writes ? 0 : 1];
+    const Operand& value = instruction_.operands[writes ? 1 : 0];
+    PortAccess access;
+    access.in_dx = place.kind == OperandKind::port;
+    access.port = static_cast<std::uint8_t>(access.in_dx ? 0 : instruction_.immediate);
+    access.writes = writes;
+    access.size = value.width;
+    access.length = instruction_.length;
     sequences_.start_point();
     writer_.exit_to_port(writer_.here(), access);
-    return Flow::branch;
+    return Flow::next;
   }
 
   // Likewise. The selector comes from a register or from the stack; what a load from other memory
@@ -296,7 +306,9 @@ class TraceTranslator {
       case Operation::pop_segment:
         return load_segment();
       case Operation::in:
-        return read_port();
+        return access_port(false);
+      case Operation::out:
+        return access_port(true);
       default:
         return leave_to_interpreter();
     }
@@ -313,6 +325,7 @@ class TraceTranslator {
   const KnownBlocks& known_;
   unsigned most_instructions_;
   Instruction instruction_{};
+  unsigned branches_ = 0;
 };
 
 }  // namespace

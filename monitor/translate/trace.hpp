@@ -19,11 +19,11 @@ enum class ExitKind : std::uint8_t {
   branch = 2,     // eip, place: continue at eip; the branch displacement at `place` may be chained
   indirect = 3,   // none: continue at ECX; EAX and ECX are borrowed
   moved = 4,      // eip: the block that stood here is gone; continue at eip
-  read_port = 5,  // eip, access: IN; go on behind this exit, or interpret it
+  port = 5,       // eip, access: IN or OUT; make it and go on behind this exit, or interpret it
   segment = 6,    // eip, load: a data segment register; go on behind this exit, or interpret it
 };
 inline constexpr unsigned exit_kind_count = 7;
-inline constexpr std::uint32_t read_port_exit_size = 3 + 4 + 4;
+inline constexpr std::uint32_t port_exit_size = 3 + 4 + 4;
 
 inline constexpr std::uint32_t segment_exit_size = 3 + 4 + 4;
 
@@ -44,17 +44,20 @@ struct SegmentLoad {
   constexpr bool operator==(const SegmentLoad&) const = default;
 };
 
-// What an exit for IN says of the access.
+// What an exit for IN or OUT says of the access and of the instruction.
 struct PortAccess {
   std::uint16_t port = 0;  // unless in DX
   bool in_dx = false;
-  std::uint8_t size = 0;  // bytes
+  bool writes = false;
+  std::uint8_t size = 0;    // bytes
+  std::uint8_t length = 0;  // of the instruction, bytes
   constexpr std::uint32_t encode() const {
-    return port | std::uint32_t{in_dx} << 16 | std::uint32_t{size} << 24;
+    return port | std::uint32_t{in_dx} << 16 | std::uint32_t{writes} << 17 |
+           std::uint32_t{length} << 20 | std::uint32_t{size} << 24;
   }
   static constexpr PortAccess decode(std::uint32_t word) {
-    return {static_cast<std::uint16_t>(word), (word >> 16 & 1) != 0,
-            static_cast<std::uint8_t>(word >> 24)};
+    return {static_cast<std::uint16_t>(word), (word >> 16 & 1) != 0, (word >> 17 & 1) != 0,
+            static_cast<std::uint8_t>(word >> 24), static_cast<std::uint8_t>(word >> 20 & 0xf)};
   }
   constexpr bool operator==(const PortAccess&) const = default;
 };
@@ -138,12 +141,18 @@ struct TranslationTargets {
   bool both_levels = false;
   // If guarded: what goes through SS is, too.
   bool guards_stack = true;
+  // If guarded, and not 0: all segments begin at 0, and what lies at this many times 16 MB and
+  // above is kept away from (guard.hpp).
+  std::uint8_t flat_guard = 0;
 };
 
 // Blocks of the same level that are there already: branches to them need no exit.
 class KnownBlocks {
  public:
   virtual std::optional<std::uint32_t> find(std::uint32_t eip) const = 0;
+  // Where a landing for the address sends what is meant for another that shares its place in the
+  // jump table.
+  virtual std::uint32_t next_landing(std::uint32_t eip) const = 0;
 
  protected:
   ~KnownBlocks() = default;
@@ -165,22 +174,25 @@ constexpr std::uint32_t landing_key(std::uint32_t eip, CodeLevel level) {
   return (eip & 0xffff) | (level == CodeLevel::user ? user_mark : 0);
 }
 
-// What indirect branches to eip find by the jump table, up to where its block begins. Changes no
-// flag.
+// Places within a landing: of its address as a negative, and of the displacement to the next.
+inline constexpr std::uint32_t landing_address_place = 2, landing_next_place = 15;
+
+// What indirect branches to eip find by the jump table, up to where its block begins; next: where
+// those to another address go on. Changes no flag.
 template <std::size_t capacity>
 constexpr void emit_landing(Assembler<capacity>& out, std::uint32_t eip,
-                            const TranslationTargets& targets) {
+                            const TranslationTargets& targets, std::uint32_t next) {
   constexpr std::uint8_t miss_size = 6 + 5;
   out.lea(Register::ecx, Register::ecx, -eip);
   out.jump_if_ecx_zero(miss_size);
   out.lea(Register::ecx, Register::ecx, eip);
-  out.jump(targets.indirect_miss);
+  out.jump(next);
   if (targets.both_levels) {
     constexpr std::uint8_t other_level_size = 5 + 5;
     out.lea(Register::ecx, Register::eax, -landing_key(eip, targets.level));
     out.jump_if_ecx_zero(other_level_size);
     out.move(Register::ecx, eip);
-    out.jump(targets.indirect_miss);
+    out.jump(next);
   }
   out.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
   out.load_from_page(Register::eax, cpu_page_offset::saved_eax);

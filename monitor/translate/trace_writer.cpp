@@ -56,7 +56,7 @@ void TraceWriter::next_block() {
 void TraceWriter::next_block_with_landing() {
   end_block();
   const auto landing = static_cast<std::uint16_t>(out().size());
-  emit_landing(out(), here(), targets_);
+  emit_landing(out(), here(), targets_, known_.next_landing(here()));
   begin_block();
   block().landing = landing;
 }
@@ -112,7 +112,7 @@ void TraceWriter::exit(ExitKind kind, std::uint32_t eip) {
 }
 
 void TraceWriter::exit_to_port(std::uint32_t eip, PortAccess access) {
-  exit(ExitKind::read_port, eip);
+  exit(ExitKind::port, eip);
   out().word(access.encode());
 }
 

@@ -411,7 +411,7 @@ void Differential::handle_exit(const CacheExit& exit) {
         exit.kind == ExitKind::indirect ? registers_.general[1] : exit.eip);
   match("at an exit");
   if (failed_) return;
-  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::read_port ||
+  if (exit.kind == ExitKind::interpret || exit.kind == ExitKind::port ||
       exit.kind == ExitKind::segment) {
     interpret();
     return match("after an emulated instruction");

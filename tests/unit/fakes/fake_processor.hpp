@@ -16,6 +16,7 @@ class FakeProcessor final : public Processor {
   std::vector<HostPhysical> roots_loaded{};
   unsigned full_flushes = 0;
   std::uint32_t debug_status = 0xffff0ff0;
+  std::vector<std::uint64_t> alarms{};
   std::vector<HostLinear> pages_flushed{};
 
   // Unlike any entry of a shadow table: not for user access.
@@ -55,7 +56,7 @@ class FakeProcessor final : public Processor {
   void acknowledge_interrupt(unsigned) override {}
   void wait_for_interrupt() override {}
   bool poll_interrupts() override { return false; }
-  void set_alarm(std::uint64_t) override {}
+  void set_alarm(std::uint64_t nanoseconds) override { alarms.push_back(nanoseconds); }
 
  private:
   std::span<std::uint64_t, 8192> image(unsigned number) {

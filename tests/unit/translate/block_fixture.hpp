@@ -33,6 +33,12 @@ class Block : public ::testing::Test {
     EXPECT_TRUE(std::equal(after.begin(), after.end(), guest.ram_at(TranslatedGuest::ram)));
     return end;
   }
+  // A branch has left the trace, or has fallen through to HLT at `behind`, which is of the same.
+  void expect_branch_or_halt(const TranslatedGuest::End& end, std::uint32_t behind) {
+    ASSERT_TRUE(end.exit.has_value());
+    const bool halts = guest.vcpu.eip == behind;
+    EXPECT_EQ(end.exit->kind, halts ? ExitKind::interpret : ExitKind::branch);
+  }
   // The block must leave the instruction at its first byte to the interpreter, nothing changed.
   void expect_left_to_interpreter(std::uint32_t eip) {
     const Vcpu before = guest.vcpu;

@@ -246,7 +246,7 @@ TEST_F(Cache, BothWaysOfAConditionalBranchAreChainedApart) {
     EXPECT_EQ(end.exit->eip, taken ? code + 0x11 : code + 3);
   }
   EXPECT_EQ(guest.vcpu[Register::eax], 1u);
-  EXPECT_EQ(guest.vcpu[Register::ecx], 1u);
+  EXPECT_EQ(guest.vcpu[Register::ecx], 2u);  // behind the branch the trace has gone on at once
 }
 
 TEST_F(Cache, AForwardedBlockLeadsToItsSuccessor) {
@@ -309,6 +309,33 @@ TEST_F(Cache, ALandingOfADroppedBlockStillKeepsTheRegisters) {
   EXPECT_EQ(guest.vcpu.eip, code + 0x10);
   EXPECT_EQ(guest.vcpu[Register::eax], 0x11u);
   EXPECT_EQ(guest.vcpu[Register::ecx], 0x22u);
+}
+
+// Addresses that share a place in the jump table are all found, also after one has been made anew.
+TEST_F(Cache, LandingsOfOnePlaceAreAList) {
+  const std::uint32_t targets[] = {code + 0x10, code + 0x10010, code + 0x20010};
+  guest.put(code, {0xc3});
+  for (const std::uint32_t target : targets) {
+    guest.put(target, {0x42, 0xf4});
+    cache.make_landing(target, guest.translate(target).start);
+  }
+  cache.make_landing(targets[1], guest.translate(targets[1]).start);
+  cache.make_landing(targets[1], guest.translate(targets[1]).start);
+  for (const std::uint32_t target : targets) {
+    guest.vcpu.general = {0x11, 0x22, 0x33, 0x44, stack, 0x66, 0x77, 0x88};
+    guest.vcpu.eip = code;
+    guest.put32(stack, target);
+    const auto end = guest.run();
+    ASSERT_TRUE(end.exit.has_value());
+    EXPECT_EQ(end.exit->kind, ExitKind::interpret);
+    EXPECT_EQ(end.exit->eip, target + 1);
+    EXPECT_EQ(guest.vcpu[Register::eax], 0x11u);
+    EXPECT_EQ(guest.vcpu[Register::ecx], 0x22u);
+    EXPECT_EQ(guest.vcpu[Register::edx], 0x34u);
+  }
+  guest.vcpu.eip = code;
+  guest.put32(stack, code + 0x30010);
+  EXPECT_EQ(guest.run().exit->kind, ExitKind::indirect);
 }
 
 TEST_F(Cache, FlushTakesLandingsToo) {

@@ -151,6 +151,57 @@ TEST_F(GuardTest, WhatReachesTheSlotIsStoppedBeforeItBegins) {
   }
 }
 
+// Without paging: all from a limit on is the interpreter's.
+class FlatGuardTest : public GuardTest {
+ protected:
+  FlatGuardTest() { guest.cache.set_flat_guard(0x40); }
+};
+
+TEST_F(FlatGuardTest, WhatReachesTheLimitIsStoppedBeforeItBegins) {
+  std::uint32_t eip = code;
+  for (const Row& row : rows) {
+    for (const std::uint32_t address : {0x40000000u, 0x7ffffffcu, 0x80000000u, 0xfffffff0u}) {
+      guest.vcpu.general = {1, 2, 3, data, stack, data, data, data};
+      row.aim(guest.vcpu, address);
+      guest.put(eip, row.bytes);
+      SCOPED_TRACE(::testing::Message() << std::hex << *row.bytes.begin() << " at " << address);
+      expect_hit(eip);
+    }
+    eip += 0x20;
+  }
+  guest.put(eip, {0xa1, 0, 0, 0, 0x40});  // mov eax, [0x40000000]
+  expect_hit(eip);
+}
+
+TEST_F(GuardTest, ARegisterThatIsBorrowedAgainIsGivenBackAsItIs) {
+  const std::initializer_list<int> changes[] = {
+      {0x90},          {0x41},       {0xb1, 0x55},    {0xb5, 0x55},
+      {0x83, 0xc1, 4}, {0x87, 0xca}, {0x8d, 0x49, 1}, {0x0f, 0xb6, 0xc9},
+      {0xf7, 0xe1},    {0x0f, 0x31}, {0x9c, 0x9d},    {0x99}};
+  std::uint32_t eip = code;
+  for (const bool flat : {false, true}) {
+    guest.cache.flush();
+    guest.cache.set_flat_guard(flat ? 0x40 : 0);
+    for (const auto& change : changes) {
+      SCOPED_TRACE(::testing::Message() << std::hex << *change.begin() << " flat " << flat);
+      guest.vcpu.general = {1, 0x202, 3, data, stack, 6, data, flat ? 0x40000000 : window::cache};
+      guest.put(eip, {0x8b, 0x03});  // mov eax, [ebx]: ECX is borrowed
+      guest.put(eip + 2, change);
+      const std::uint32_t last = eip + 2 + static_cast<std::uint32_t>(change.size());
+      guest.put(last, {0x8b, 0x07});  // mov eax, [edi]: and again
+      guest.vcpu.eip = eip;
+      const Vcpu before = guest.vcpu;
+      ASSERT_TRUE(guest.run().exception.has_value());
+      const Vcpu after = guest.vcpu;
+      guest.vcpu = before;
+      guest.interpret_to(last);
+      EXPECT_EQ(after.eip, last);
+      EXPECT_EQ(after.general, guest.vcpu.general);
+      eip += 0x20;
+    }
+  }
+}
+
 TEST_F(GuardTest, OffsetsInTheCodeAreSeenToo) {
   guest.put(code, {0xa1, 0, 0, 0x15, 0});  // mov eax, [0x150000]
   expect_hit(code);
@@ -198,6 +249,13 @@ TEST_F(GuardTest, WhatStaysOutsideRunsAsBefore) {
     expect_same(eip);
     eip += 0x20;
   }
+}
+
+TEST_F(FlatGuardTest, WhatStaysBelowRunsAsBefore) {
+  guest.vcpu.general = {1, 2, 3, data, stack, data, data, data + 0x100};
+  guest.put(code, {0x8b, 0x54, 0x8b, 8,    0x89, 0x3b, 0x8b, 0x04, 0x24, 0x01, 0x06,
+                   0xa5, 0x8b, 0x0c, 0x4d, 0,    0,    0x82, 0,    0xeb, 0});
+  expect_same(code);
 }
 
 TEST_F(GuardTest, ABaseIsLookedAtOnceUntilItChanges) {

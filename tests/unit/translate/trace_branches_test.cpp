@@ -44,14 +44,26 @@ TEST_F(Block, ConditionalJumpsFollowTheFlags) {
       const bool is_long = n & 1;
       guest.vcpu.eip = code + static_cast<std::uint32_t>(condition) * 16 + (is_long ? 8 : 0);
       if (is_long)
-        guest.put(guest.vcpu.eip, {0x0f, 0x80 | condition, 0x40, 0xff, 0xff, 0xff});
+        guest.put(guest.vcpu.eip, {0x0f, 0x80 | condition, 0x40, 0, 0, 0, 0xf4});
       else
-        guest.put(guest.vcpu.eip, {0x70 | condition, 0x40});
+        guest.put(guest.vcpu.eip, {0x70 | condition, 0x40, 0xf4});
+      const std::uint32_t behind = guest.vcpu.eip + (is_long ? 6 : 2);
       guest.vcpu.eflags = eflags::always_one | (random() & eflags::arithmetic);
       const auto end = run_as_interpreted();
-      EXPECT_EQ(end.exit->kind, ExitKind::branch);
+      expect_branch_or_halt(end, behind);
     }
   }
+}
+
+TEST_F(Block, ATraceGoesOnBehindOneConditionalBranch) {
+  guest.put(code, {0x74, 0x0e, 0x41, 0x72, 0x20, 0x42, 0xf4});  // je; inc ecx; jc; inc edx; hlt
+  guest.vcpu.eip = code;
+  guest.vcpu.eflags = eflags::always_one;
+  const auto end = run_as_interpreted();
+  EXPECT_EQ(end.exit->kind, ExitKind::branch);
+  EXPECT_EQ(end.exit->eip, code + 5);
+  EXPECT_EQ(guest.cache.counts().instructions, 3u);
+  EXPECT_EQ(guest.cache.counts().blocks, 2u);
 }
 
 TEST_F(Block, CountedJumpsFollowEcxAndZf) {
@@ -63,13 +75,13 @@ TEST_F(Block, CountedJumpsFollowEcxAndZf) {
           eip += 16;
           guest.vcpu.eip = eip;
           if (short_count)
-            guest.put(eip, {0x67, opcode, 0xc0});
+            guest.put(eip, {0x67, opcode, 0x40, 0xf4});
           else
-            guest.put(eip, {opcode, 0xc0});
+            guest.put(eip, {opcode, 0x40, 0xf4});
           guest.vcpu[Register::ecx] = count;
           guest.vcpu.eflags = eflags::always_one | zf;
           const auto end = run_as_interpreted();
-          EXPECT_EQ(end.exit->kind, ExitKind::branch);
+          expect_branch_or_halt(end, eip + (short_count ? 3 : 2));
         }
       }
     }

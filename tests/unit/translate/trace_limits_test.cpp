@@ -16,6 +16,7 @@ constexpr std::uint32_t code = TranslatedGuest::code;
 class NothingKnown final : public KnownBlocks {
  public:
   std::optional<std::uint32_t> find(std::uint32_t) const override { return std::nullopt; }
+  std::uint32_t next_landing(std::uint32_t) const override { return window::cache; }
 };
 
 // The exit status of the child.

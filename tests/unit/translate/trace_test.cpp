@@ -43,14 +43,19 @@ TEST_F(Block, CompareExchange8FollowsABranch) {
   EXPECT_EQ(end.visited[1], start + 2);  // JMP to the next instruction
 }
 
-TEST_F(Block, InTellsItsPortAndGoesOnBehindItsExit) {
+TEST_F(Block, InAndOutTellTheirPortAndGoOnBehindTheirExit) {
   struct Row {
     std::vector<std::uint8_t> bytes;
     PortAccess access;
   };
-  for (const Row& row : {Row{{0xe4, 0x61}, {0x61, false, 1}}, Row{{0xe5, 0xf8}, {0xf8, false, 4}},
-                         Row{{0x66, 0xe5, 0x40}, {0x40, false, 2}}, Row{{0xec}, {0, true, 1}},
-                         Row{{0xed}, {0, true, 4}}, Row{{0x66, 0xed}, {0, true, 2}}}) {
+  for (const Row& row :
+       {Row{{0xe4, 0x61}, {0x61, false, false, 1, 2}},
+        Row{{0xe5, 0xf8}, {0xf8, false, false, 4, 2}},
+        Row{{0x66, 0xe5, 0x40}, {0x40, false, false, 2, 3}}, Row{{0xec}, {0, true, false, 1, 1}},
+        Row{{0xed}, {0, true, false, 4, 1}}, Row{{0x66, 0xed}, {0, true, false, 2, 2}},
+        Row{{0xe6, 0x80}, {0x80, false, true, 1, 2}}, Row{{0xe7, 0xf8}, {0xf8, false, true, 4, 2}},
+        Row{{0x66, 0xe7, 0x40}, {0x40, false, true, 2, 3}}, Row{{0xee}, {0, true, true, 1, 1}},
+        Row{{0xef}, {0, true, true, 4, 1}}, Row{{0x66, 0xef}, {0, true, true, 2, 2}}}) {
     guest.cache.flush();
     guest.put(code, {0xf4, 0xf4, 0xf4, 0xf4});
     for (std::size_t i = 0; i < row.bytes.size(); ++i) {
@@ -61,13 +66,13 @@ TEST_F(Block, InTellsItsPortAndGoesOnBehindItsExit) {
     const std::uint32_t eax = guest.vcpu[Register::eax];
     const auto end = guest.run();
     ASSERT_TRUE(end.exit.has_value());
-    EXPECT_EQ(end.exit->kind, ExitKind::read_port);
+    EXPECT_EQ(end.exit->kind, ExitKind::port);
     EXPECT_EQ(end.exit->eip, code);
     EXPECT_EQ(end.exit->access, row.access);
     guest.vcpu.eip = code;
-    const auto behind = guest.run_from(end.address + read_port_exit_size);
+    const auto behind = guest.run_from(end.address + port_exit_size);
     ASSERT_TRUE(behind.exit.has_value());
-    EXPECT_EQ(behind.exit->kind, ExitKind::branch);
+    EXPECT_EQ(behind.exit->kind, ExitKind::interpret);  // HLT
     EXPECT_EQ(behind.exit->eip, code + row.bytes.size());
     EXPECT_EQ(guest.vcpu[Register::eax], eax);
   }
@@ -116,10 +121,13 @@ TEST_F(Block, LoadsOfSsFromMemoryAndOf16BitStacksAreTheInterpreters) {
   }
 }
 
-TEST_F(Block, InBehindStiIsTheInterpreters) {
-  guest.put(code, {0xfb, 0xe4, 0x61});
-  guest.vcpu.eip = code;
-  expect_left_to_interpreter(code + 1);
+TEST_F(Block, InAndOutBehindStiAreTheInterpreters) {
+  for (const std::uint8_t opcode : {0xe4, 0xe6}) {
+    guest.cache.flush();
+    guest.put(code, {0xfb, opcode, 0x61});
+    guest.vcpu.eip = code;
+    expect_left_to_interpreter(code + 1);
+  }
 }
 
 TEST_F(Block, SelectorReadsGiveTheGuestsOwn) {
@@ -165,8 +173,6 @@ TEST_F(Block, AccessesThroughReservedSegmentsAreEmulated) {
 TEST_F(Block, WhatTheProcessorMayNotRunIsTheInterpreters) {
   const std::initializer_list<int> rows[] = {
       {0xf4},  // hlt
-      {0xee},
-      {0xe6, 0x20},  // out
       {0x6c},
       {0xf3, 0x6e},  // insb, rep outsb
       {0x0f, 0x20, 0xc0},

@@ -124,8 +124,8 @@ class TranslatedGuest final : public LinearMemory {
   End run_through() {
     for (unsigned i = 0; i < 100; ++i) {
       const End end = run();
-      if (!end.exit || end.exit->kind == ExitKind::interpret ||
-          end.exit->kind == ExitKind::read_port || end.exit->kind == ExitKind::segment) {
+      if (!end.exit || end.exit->kind == ExitKind::interpret || end.exit->kind == ExitKind::port ||
+          end.exit->kind == ExitKind::segment) {
         return end;
       }
     }

@@ -103,6 +103,7 @@ TEST_F(UserCode, LandingsAreOfOneLevel) {
   guest.put(target, {0x43, 0xf4});
   for (const CodeLevel owner_level : {CodeLevel::kernel, CodeLevel::user}) {
     for (const CodeLevel level : {CodeLevel::kernel, CodeLevel::user}) {
+      guest.cache.flush();
       guest.set_level(owner_level);
       guest.cache.make_landing(target, guest.block_at(target));
       guest.set_level(level);

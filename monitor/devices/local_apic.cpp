@@ -224,12 +224,10 @@ void LocalApic::send() {
 void LocalApic::advance(std::uint64_t now) {
   const std::uint32_t expiries = timer_.take_expiries(now);
   if (masked(Lvt::timer)) return;
-  if (expiries != 0) {
-    raise(Lvt::timer);
-    late_ticks_.came(expiries, now, timer_.next_expiry());
-  } else if (late_ticks_.take(now, !busy(lvt(Lvt::timer) & apic_bit::vector))) {
-    raise(Lvt::timer);
-  }
+  const bool ready = !busy(lvt(Lvt::timer) & apic_bit::vector);
+  const bool give = expiries != 0 ? late_ticks_.came(expiries, ready, now, timer_.next_expiry())
+                                  : late_ticks_.take(now, ready);
+  if (give) raise(Lvt::timer);
 }
 
 std::uint64_t LocalApic::next_deadline() const {

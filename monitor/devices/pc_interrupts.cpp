@@ -29,12 +29,11 @@ void Pc::timer_ticked() {
 }
 
 void Pc::give_ticks(std::uint32_t ticks) {
-  pulse_timer();
-  if (state_.interrupts.masked(irq_timer) && state_.io_apic.masked(timer_pin)) return;
-  if (ticks == 1 && !state_.late_ticks.any()) return;
+  const bool masked = state_.interrupts.masked(irq_timer) && state_.io_apic.masked(timer_pin);
+  if (masked || (ticks == 1 && !state_.late_ticks.any())) return pulse_timer();
   const std::uint64_t next = state_.hpet.replaces_legacy() ? state_.hpet.next_deadline()
                                                            : state_.timer.next_deadline(now_);
-  state_.late_ticks.came(ticks, now_, next);
+  if (state_.late_ticks.came(ticks, takes_a_tick(), now_, next)) pulse_timer();
 }
 
 void Pc::give_late_tick() {

@@ -246,8 +246,18 @@ TEST_F(PcTest, AHandlerThatTakesMoreThanHalfAPeriodGetsNoLateTicks) {
   set_up_timer(1193);
   take();
   move_to(clock.time + 10 * millisecond + millisecond / 2);
-  EXPECT_EQ(serve_until(clock.time + 10 * millisecond, 7 * millisecond / 10), 11u);
+  EXPECT_EQ(serve_until(clock.time + 10 * millisecond, 7 * millisecond / 10), 10u);
   EXPECT_EQ(serve_until(clock.time + 2 * millisecond), 4u) << "when it is faster again";
+}
+
+// One would wait at the end of each handler, and nothing else would ever run.
+TEST_F(PcTest, AHandlerThatTakesMoreThanAPeriodLeavesTimeToAGuestThatIsOwedTicks) {
+  set_up_interrupts(0x0001);
+  set_up_timer(1193);
+  take();
+  move_to(clock.time + 10 * millisecond + millisecond / 2);
+  EXPECT_EQ(serve_until(clock.time + 30 * millisecond, 3 * millisecond / 2), 15u)
+      << "in each two milliseconds half of one is left";
 }
 
 TEST_F(PcTest, TicksThatTheRunningGuestDidNotTakeAreLost) {
@@ -515,6 +525,8 @@ TEST_F(PcApicTest, LateTicksAreGivenByTheIoApicToo) {
   move_to(pc.next_deadline());
   EXPECT_FALSE(pc.interrupt_pending()) << "the last has not ended";
   write(local + 0xb0, 0);
+  EXPECT_EQ(take_apic(), 0u) << "a tick while others are owed";
+  move_to(pc.next_deadline());
   EXPECT_EQ(take_apic(), 0x50u);
 }
 

@@ -5,6 +5,7 @@ since nobody listens at COM1.
 import hashlib
 import re
 import sys
+import time
 
 import pytest
 
@@ -28,6 +29,7 @@ def test_a_shell_on_the_virtio_console(croft):
         assert hashlib.md5(words.encode() + b"\n").hexdigest() in output
         shell.terminal.sendline("echo be''gun; sleep 1000")
         shell.terminal.expect("begun")  # the shell's own line editing takes ^C for a letter
+        time.sleep(1)  # until the shell has handed the terminal to it
         shell.terminal.sendintr()
         shell.terminal.expect(PROMPT, timeout=60)
         output, _ = shell.run("cat /proc/interrupts")

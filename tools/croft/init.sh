@@ -12,10 +12,11 @@ mount -t devtmpfs devtmpfs /dev
 
 command=
 console=ttyS0
+session='setsid cttyhack' # on the kernel's last console
 for word in $(cat /proc/cmdline); do
   case $word in
     croft.exec=*) command=${word#croft.exec=} ;;
-    croft.console=*) console=${word#croft.console=} ;;
+    croft.console=*) console=${word#croft.console=} session='setsid -c' ;;
   esac
 done
 wait_for() { # until the test holds, for half a minute
@@ -67,6 +68,6 @@ else
   echo "BusyBox on $(uname -sr), $(awk '/^MemTotal/ { printf "%d MB", $2 / 1024 }' /proc/meminfo)."
   echo "exit or poweroff ends the run; Ctrl-A X leaves at once."
   # Not in the background: a shell without job control starts programs there with SIGINT ignored.
-  setsid -c sh </dev/$console
+  $session sh </dev/$console
 fi
 /croft/poweroff

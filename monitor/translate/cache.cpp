@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../window_layout.hpp"
-
 namespace undercroft {
 namespace {
 
@@ -158,8 +156,19 @@ bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint3
   return any;
 }
 
+// `locations` is asked once for each page: a kernel has tens of blocks on it.
 void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) {
-  constexpr std::uint32_t slot_size = 0x400000;
+  constexpr std::uint32_t slot_size = window::size;
+  slot_pages_.fill(0);
+  const auto shows = [&](std::uint32_t page, std::uint32_t frame, CodeLevel level) {
+    if (page - base >= slot_size) return locations.shows(page, frame, level);
+    const std::uint32_t here = (frame << 1 | static_cast<std::uint32_t>(level)) + 1;
+    std::uint32_t& known = slot_pages_[(page - base) / page_size];
+    if (known == here) return true;
+    const bool shown = locations.shows(page, frame, level);
+    if (shown) known = here;
+    return shown;
+  };
   bool any = false;
   for (unsigned n = 0; n < block_count_; ++n) {
     const Block& b = block(n);
@@ -170,8 +179,8 @@ void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) 
     const bool next_here = crosses && page + page_size - base < slot_size;
     if (!here && !next_here) continue;
     const CodeLevel level = b.user ? CodeLevel::user : CodeLevel::kernel;
-    if (locations.shows(page, b.frame, level) &&
-        (!crosses || locations.shows(page + page_size, block(n + 1).frame, level))) {
+    if (shows(page, b.frame, level) &&
+        (!crosses || shows(page + page_size, block(n + 1).frame, level))) {
       continue;
     }
     drop_block(n);

@@ -12,6 +12,7 @@
 
 #include "../address.hpp"
 #include "../memory/mapping_slots.hpp"
+#include "../window_layout.hpp"
 #include "trace.hpp"
 
 namespace undercroft {
@@ -178,6 +179,8 @@ class TranslationCache final : private KnownBlocks {
   Counts counts_{};
   std::array<std::uint16_t, bucket_count> by_eip_{};  // 1 + number of a block
   std::array<std::uint16_t, bucket_count> by_frame_{};
+  // For check_slot: the frame and level that a page of the slot was found to show; 0: not asked.
+  std::array<std::uint32_t, window::size / page_size> slot_pages_{};
 };
 
 }  // namespace undercroft

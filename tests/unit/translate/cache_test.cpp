@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <random>
-#include <set>
 
 #include "translated_guest.hpp"
 
@@ -61,10 +60,10 @@ TEST_F(Cache, KeepsManyBlocksApart) {
 TEST_F(Cache, CheckingASlotDropsWhatIsElsewhere) {
   struct Locations final : CodeLocations {
     bool shows(std::uint32_t page, std::uint32_t of, CodeLevel) override {
-      asked.insert({page, of});
+      ++asked[{page, of}];
       return page != gone;
     }
-    std::set<std::pair<std::uint32_t, std::uint32_t>> asked;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, unsigned> asked;
     std::uint32_t gone = 0;
   } locations;
   constexpr std::uint32_t slot = code & ~0x3fffffu;
@@ -78,8 +77,8 @@ TEST_F(Cache, CheckingASlotDropsWhatIsElsewhere) {
   cache.check_slot(slot + 0x400000, locations);
   EXPECT_TRUE(locations.asked.empty());
   cache.check_slot(slot, locations);
-  using Asked = std::set<std::pair<std::uint32_t, std::uint32_t>>;
-  EXPECT_EQ(locations.asked, (Asked{{code, frame}, {code + page_size, frame + 1}}));
+  const decltype(locations.asked) once = {{{code, frame}, 1}, {{code + page_size, frame + 1}, 1}};
+  EXPECT_EQ(locations.asked, once);
   EXPECT_EQ(cache.generation(), generation);
   locations.gone = code + page_size;
   cache.check_slot(slot, locations);

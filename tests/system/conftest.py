@@ -25,16 +25,24 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "long: takes minutes; only ./croft test --all runs it")
+    config.addinivalue_line("markers", "long(minutes=0): only ./croft test --all runs it; one that takes "
+                            "many minutes says so, and starts before the others")
     config.addinivalue_line("markers", "hosted: says something of Undercroft; not run with --bare")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(config, items):
+    items.sort(key=minutes, reverse=True)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(shared_work(item)))
+        item.add_marker(pytest.mark.xdist_group(item.nodeid if minutes(item) else shared_work(item)))
         if config.getoption("--bare") and item.get_closest_marker("hosted"):
             item.add_marker(pytest.mark.skip(reason="needs Undercroft"))
+
+
+def minutes(item):
+    """What its mark `long` says; 0 for most."""
+    mark = item.get_closest_marker("long")
+    return mark.kwargs.get("minutes", 0) if mark else 0
 
 
 def shared_work(item):

@@ -68,10 +68,16 @@ def test_window_hops(croft):
 
 @pytest.mark.hosted
 @pytest.mark.long
-@pytest.mark.parametrize("options", ["window=hop:20", "engine=interpret slow=20", "guard=exact",
-                                     "user=translate", "user=translate guard=exact"])
+@pytest.mark.parametrize("options", ["window=hop:20", "guard=exact", "user=translate",
+                                     "user=translate guard=exact"])
 def test_slow_options(croft, options):
-    check_options(croft, options, 7200 if "interpret" in options else 1800)
+    check_options(croft, options, 1800)
+
+
+@pytest.mark.hosted
+@pytest.mark.long(minutes=40)
+def test_interpreted(croft):
+    check_options(croft, "engine=interpret slow=20", 7200)
 
 
 # In the kernel's first memory, in what it maps of all memory, and where its fixed mappings are.

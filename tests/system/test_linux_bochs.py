@@ -6,7 +6,7 @@ import pytest
 
 from conftest import faults_in
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(minutes=5)
 
 BOOT_SECONDS = 900  # about 100 where nothing else runs
 

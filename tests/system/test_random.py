@@ -31,15 +31,16 @@ def test_short_run(engine, count):
 
 
 @pytest.mark.hosted
-@pytest.mark.long
+@pytest.mark.long(minutes=15)
+@pytest.mark.parametrize("engine", ["translate", "interpret"])
 @pytest.mark.parametrize("emulator, count", [("qemu", 20000), ("bochs", 4000)])
-def test_long_run(emulator, count):
-    result = run_croft(count, "long", "translate,interpret", "--emulator", emulator)
+def test_long_run(emulator, count, engine):
+    result = run_croft(count, "long", engine, "--emulator", emulator)
     assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.hosted
-@pytest.mark.long
+@pytest.mark.long(minutes=25)
 def test_planted_bugs_are_found(tmp_path):
     script = ROOT / "tests" / "random" / "planted.py"
     result = subprocess.run([sys.executable, str(script), str(tmp_path / "tree")],

@@ -14,7 +14,7 @@ namespace undercroft {
 namespace {
 
 // What the guest's EFLAGS and the processor's have in common while translated code runs. IF is
-// virtual; IOPL, NT and TF are clear in both (see can_translate).
+// virtual, and so is IOPL; NT and TF are clear in both (see can_translate).
 constexpr std::uint32_t shared_flags =
     eflags::arithmetic | eflags::direction | eflags::alignment_check | eflags::identification;
 
@@ -36,13 +36,26 @@ constexpr bool is_guarding(const CachePoint& point) {
 
 void Monitor::run_translated() {
   if (paging_mode_ == PagingMode::none) choose_guards();
-  cache_.set_level(vcpu_.cpl == 3 ? CodeLevel::user : CodeLevel::kernel);
+  const bool user = vcpu_.cpl == 3;
+  if (user) show_cache_to_user(true);
+  cache_.set_level(user ? CodeLevel::user : CodeLevel::kernel);
   const auto address = block_at(vcpu_.eip);
   if (!address) {
     interpret_one();  // which also raises what the fetch raises
     return;
   }
   run_in_cache(*address);
+}
+
+// User code that is run directly must not see the cache. Most guests have none that is not.
+void Monitor::show_cache_to_user(bool shown) {
+  if (cache_shown_ == shown) return;
+  cache_shown_ = shown;
+  processor_.show_cache_to_user(shown);
+  view_.reset();
+  if (!shown || cache_.holds_both_levels()) return;
+  cache_.hold_both_levels();
+  flush_code(CodeFlush::user_code);
 }
 
 // Without paging: the shorter ones, as long as they hold.
@@ -147,6 +160,7 @@ void Monitor::load_kernel_context(std::uint32_t address) {
   context_.eflags = (vcpu_.eflags & shared_flags) | eflags::interrupt | eflags::always_one;
   context_.eip = address;
   cpu_page_.interrupt_flag = vcpu_.eflags & eflags::interrupt;
+  cpu_page_.io_privilege = vcpu_.eflags & eflags::iopl;
   cpu_page_.interrupt_pending = vm_.pc.interrupt_pending() ? eflags::interrupt : 0;
   vcpu_.interrupt_shadow = InterruptShadow::none;
   vcpu_.eflags &= ~eflags::resume;  // it has done its work, or is set again by the processor
@@ -293,7 +307,9 @@ Monitor::Next Monitor::interrupted_in_cache() {
 
 Monitor::Next Monitor::cache_exit(const CacheExit& exit) {
   ++statistics_.exits[static_cast<unsigned>(exit.kind)];
-  if (exit.kind == ExitKind::port && !stepping_ && !code_suspect_) return port_exit(exit);
+  if (exit.kind == ExitKind::port && vcpu_.cpl <= vcpu_.iopl() && !stepping_ && !code_suspect_) {
+    return port_exit(exit);
+  }
   if (exit.kind == ExitKind::segment && !stepping_ && load_segment_at_once(exit)) {
     if (cache_.flat_guard() == 0 || vcpu_[exit.load.segment].base == 0) {
       context_.eip += segment_exit_size;
@@ -434,7 +450,7 @@ void Monitor::check_code_slots() {
     if (now == code_slots_[i].entries) continue;
     code_slots_[i].entries = now;
     ++statistics_.code_slots_checked;
-    cache_.check_slot(base.value(), *this);
+    if (!cache_.check_slot(base.value(), *this)) code_slots_[i--] = code_slots_[--code_slot_count_];
   }
 }
 

@@ -49,10 +49,6 @@ Monitor::Monitor(const Foundation& f, const MonitorOptions& options)
   shadow_.take_frames();
   vm_.withdrawal.set_unmapper(shadow_);
   vm_.video.set_unmapper(shadow_);
-  if (options.translate_user) {
-    processor_.show_cache_to_user();
-    cache_.hold_both_levels();
-  }
   cache_.flush();
   for (unsigned s = 0; s < kernel_segments_.size(); ++s) note_guard_base(s);
 }
@@ -83,10 +79,11 @@ RunEnd Monitor::run(const Vcpu& start) {
   return *end_;
 }
 
-// Direct execution is for CPL 3 and V86 mode unless user=translate, the cache for CPL 0 in flat
-// 32-bit segments with nothing unusual in EFLAGS; the interpreter takes the rest, the one
-// instruction in an interrupt shadow, what stands on the page of an armed breakpoint, and
-// everything while a breakpoint on ports is armed or A20 is masked.
+// Direct execution is for CPL 3 and V86 mode unless user=translate, the cache for CPL 0 and for
+// user code whose IF or IOPL the processor cannot have, in flat 32-bit segments with nothing
+// unusual in EFLAGS; the interpreter takes the rest, the one instruction in an interrupt shadow,
+// what stands on the page of an armed breakpoint, and everything while a breakpoint on ports is
+// armed or A20 is masked.
 Monitor::Engine Monitor::engine() {
   if (!vcpu_.protected_mode() || vcpu_.a20_masked) return Engine::interpret;
   if (breakpoints_armed(vcpu_) && breakpoint_may_strike()) return Engine::interpret;
@@ -94,7 +91,9 @@ Monitor::Engine Monitor::engine() {
   if (vcpu_.nmi_blocked) return Engine::interpret;  // which sees every IRET
   if (!options_.translate_user) {
     if (vcpu_.virtual_8086()) return virtual_8086_is_exact() ? Engine::direct : Engine::interpret;
-    if (vcpu_.cpl == 3) return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
+    if (vcpu_.cpl == 3 && flags_allow_direct_execution()) {
+      return direct_execution_is_exact() ? Engine::direct : Engine::interpret;
+    }
   }
   if (interprets_kernel() || !can_translate()) return Engine::interpret;
   return cache_is_current() ? Engine::translate : Engine::interpret;
@@ -106,10 +105,8 @@ bool Monitor::breakpoint_may_strike() const {
 }
 
 bool Monitor::can_translate() const {
-  // In user code IOPL matters to nothing that runs in the cache.
+  constexpr std::uint32_t unusual = eflags::trap | eflags::nested_task | eflags::virtual_8086;
   const bool user = vcpu_.cpl == 3;
-  const std::uint32_t unusual =
-      eflags::trap | eflags::nested_task | (user ? eflags::virtual_8086 : eflags::iopl);
   const DescriptorCache& cs = vcpu_[Segment::cs];
   if (user && (vcpu_.cr0 & cr0::alignment_mask) && (vcpu_.eflags & eflags::alignment_check)) {
     return false;

@@ -127,6 +127,7 @@ class Monitor final : private Environment,
 
   // Kernel view.
   void run_translated();
+  void show_cache_to_user(bool);
   void choose_guards();
   void run_in_cache(std::uint32_t address);
   std::optional<std::uint32_t> block_at(std::uint32_t eip);
@@ -168,6 +169,7 @@ class Monitor final : private Environment,
   void kernel_exception();
 
   // User view.
+  bool flags_allow_direct_execution() const;
   bool direct_execution_is_exact();
   bool virtual_8086_is_exact() const;
   void run_directly();
@@ -299,6 +301,7 @@ class Monitor final : private Environment,
   bool input_waits_ = false;      // for room in a device of the guest's, perhaps
   std::uint64_t alarm_ = 0;       // what the host's timer is armed for; 0: nothing known
   bool tables_written_ = false;   // or INVLPG, since check_descriptor_pages
+  bool cache_shown_ = false;      // to user code: it is run from there
   bool stepping_ = false;         // TF is set to reach the next boundary
   bool alignment_checks_ = true;  // the processor has the guest's CR0.AM, else 0
   bool segments_exact_ = false;   // direct_execution_is_exact has said yes since they changed

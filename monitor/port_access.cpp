@@ -1,4 +1,4 @@
-// IN and OUT of kernel code in the translation cache: done within the exit, without the interpreter
+// IN and OUT of code in the translation cache: done within the exit, without the interpreter
 // and without leaving the cache, unless the device has something for the loop to do.
 #include "monitor.hpp"
 
@@ -9,7 +9,7 @@ constexpr std::uint32_t mask_of(unsigned size) { return size == 4 ? ~0u : (1u <<
 
 }  // namespace
 
-// Translated code of a kernel may reach every port, and no breakpoint is armed while it runs.
+// By IOPL the guest may reach every port, and no breakpoint is armed while translated code runs.
 Monitor::Next Monitor::port_exit(const CacheExit& exit) {
   const std::uint32_t generation = cache_.generation();
   if (!read_port_at_once(exit.access)) {

@@ -74,9 +74,10 @@ class Processor {
   virtual std::uint32_t window_entry(View) const = 0;
   virtual void move_window(HostLinear base) = 0;
 
-  // The user view shows the translation cache, the virtual CPU page and the kernel view's
-  // descriptor images too, so that user code can run from the cache. Before any root is made.
-  virtual void show_cache_to_user() = 0;
+  // Whether the user view shows the translation cache, the virtual CPU page and the kernel view's
+  // descriptor images too, so that user code can run from the cache. It holds from the next
+  // load_root on.
+  virtual void show_cache_to_user(bool shown) = 0;
 
   // The descriptor tables that the processor uses in each view, 8192 entries each, writable here.
   // cache_code, cpu_page and the monitor's own entries are kept by the implementation, also when

@@ -29,9 +29,14 @@ bool survives_return(const GuestContext& context) {
 
 }  // namespace
 
-// Design section 1: IF set, IOPL at most 2, and every segment cache as its selector says.
+// With another IF, or IOPL 3, user code would see the difference, or keep the host's interrupts
+// out.
+bool Monitor::flags_allow_direct_execution() const {
+  return vcpu_.interrupts_enabled() && vcpu_.iopl() != 3;
+}
+
+// Every segment cache as its selector says (design section 1).
 bool Monitor::direct_execution_is_exact() {
-  if (!vcpu_.interrupts_enabled() || vcpu_.iopl() == 3) return false;
   if (tables_written_) check_descriptor_pages();
   if (tables_compared_ && tables_suspect_) compare_descriptors();
   if (segments_exact_) return true;
@@ -48,6 +53,7 @@ bool Monitor::virtual_8086_is_exact() const {
 }
 
 void Monitor::run_directly() {
+  show_cache_to_user(false);
   load_user_context();
   Next next = Next::resume;
   while (next == Next::resume) {

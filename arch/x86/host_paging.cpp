@@ -94,10 +94,9 @@ void HostPaging::build() {
   boot_root.entries[directory_index(default_base)] = window_entry(View::kernel);
 }
 
-void HostPaging::show_cache_to_user() {
-  cache_shown_to_user_ = true;
-  map_descriptor_tables(window_table(View::user), View::kernel);
-  map_cache(window_table(View::user), true);
+void HostPaging::show_cache_to_user(bool shown) {
+  map_descriptor_tables(window_table(View::user), shown ? View::kernel : View::user);
+  map_cache(window_table(View::user), shown);
 }
 
 void HostPaging::enable() {
@@ -108,10 +107,9 @@ void HostPaging::enable() {
 
 HostPhysical HostPaging::monitor_root() const { return physical_of(&root); }
 
+// What a guest may do is said by the table's entries.
 std::uint32_t HostPaging::window_entry(View view) const {
-  const std::uint32_t rights =
-      view == View::kernel || cache_shown_to_user_ ? user_write : supervisor_write;
-  return physical_of(&window_table(view)).value() | (rights & ~0x40u);
+  return physical_of(&window_table(view)).value() | (user_write & ~0x40u);
 }
 
 void HostPaging::map_window(HostLinear base) {

@@ -18,7 +18,7 @@ class HostPaging final : public SlotPort {
   void enable();
 
   // See Processor::show_cache_to_user.
-  void show_cache_to_user();
+  void show_cache_to_user(bool shown);
 
   HostPhysical monitor_root() const;
   std::uint32_t window_entry(View) const;
@@ -33,9 +33,6 @@ class HostPaging final : public SlotPort {
   void point_pixels(HostPhysical frame);
 
   static constexpr HostLinear default_base{0xff000000};
-
- private:
-  bool cache_shown_to_user_ = false;
 };
 
 }  // namespace undercroft::x86

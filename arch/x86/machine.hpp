@@ -40,7 +40,7 @@ class Machine final : public Processor, public Console {
   HostLinear window_base() const override { return base_; }
   std::uint32_t window_entry(View view) const override { return paging_.window_entry(view); }
   void move_window(HostLinear base) override;
-  void show_cache_to_user() override { paging_.show_cache_to_user(); }
+  void show_cache_to_user(bool shown) override { paging_.show_cache_to_user(shown); }
   std::span<std::uint64_t, 8192> gdt_image(View view) override { return gdt_storage(view); }
   std::span<std::uint64_t, 8192> ldt_image(View view) override { return ldt_storage(view); }
   void set_ldt_entries(unsigned count) override { tables_.set_ldt_entries(base_, count); }

@@ -58,7 +58,7 @@ void RealTimeClock::fill_memory_size(std::uint64_t ram_bytes) {
   const auto above = [ram_bytes](std::uint64_t start) {
     return ram_bytes > start ? ram_bytes - start : 0;
   };
-  put(cmos_base_memory, std::min<std::uint64_t>(ram_bytes, 640 * 1024) / 1024);
+  put(cmos_base_memory, std::min<std::uint64_t>(ram_bytes / 1024, 640));
   put(cmos_extended_memory, above(megabyte) / 1024);
   put(cmos_extended_memory_again, above(megabyte) / 1024);
   put(cmos_memory_above_16m, above(16 * megabyte) / 65536);

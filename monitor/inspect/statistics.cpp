@@ -95,12 +95,13 @@ void print_statistics(Console& console, const Statistics& s, const ShadowPaging:
         shadow.fills, shadow.table_writes, shadow.tables_made, shadow.tables_recycled,
         shadow.entries_cleared, shadow.protections);
   print_operations(console, s.interpreted_operations);
-  print(console,
-        "code flushed: paging mode {}, no free slot {}, too many slots {}, guards {}; slots "
-        "checked {}, "
-        "interpreted for its writes {}\n",
-        s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_flushes[3],
-        s.code_slots_checked, s.churning);
+  print(
+      console,
+      "code flushed: paging mode {}, no free slot {}, too many slots {}, guards {}, user code {}; "
+      "slots checked {}, "
+      "interpreted for its writes {}\n",
+      s.code_flushes[0], s.code_flushes[1], s.code_flushes[2], s.code_flushes[3], s.code_flushes[4],
+      s.code_slots_checked, s.churning);
   print_shares(console, s);
   print_vectors(console, "injected faults:", s.injected);
   print(console,

@@ -15,7 +15,13 @@
 namespace undercroft {
 
 // Why all translated code was dropped at once.
-enum class CodeFlush : std::uint8_t { paging_mode, no_free_slot, too_many_slots, guards };
+enum class CodeFlush : std::uint8_t {
+  paging_mode,
+  no_free_slot,
+  too_many_slots,
+  guards,
+  user_code
+};
 
 struct Statistics {
   std::array<std::array<std::uint64_t, 64>, 2> traps{};  // by view and hardware vector
@@ -23,7 +29,7 @@ struct Statistics {
   std::array<std::uint64_t, exit_kind_count> exits{};       // by ExitKind
   std::array<std::uint64_t, 256> interpreted_operations{};  // by Operation
   std::array<std::uint64_t, 32> injected{};                 // by vector
-  std::array<std::uint64_t, 4> code_flushes{};              // by CodeFlush
+  std::array<std::uint64_t, 5> code_flushes{};              // by CodeFlush
   std::uint64_t churning = 0;  // times that a frame's code began to be interpreted for its writes
   std::uint64_t code_slots_checked = 0;  // 4 MB of code that an address space may have otherwise
   std::uint64_t interpreted = 0;         // instructions

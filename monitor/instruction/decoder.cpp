@@ -334,7 +334,8 @@ bool Decoder::immediate() {
       return immediate_of_size(1);
     case opcode::Immediate::byte_signed:
       if (!immediate_of_size(1)) return false;
-      decoded_.immediate = static_cast<std::uint32_t>(static_cast<std::int8_t>(decoded_.immediate));
+      decoded_.immediate =
+          static_cast<std::uint32_t>(std::int32_t{static_cast<std::int8_t>(decoded_.immediate)});
       return true;
     case opcode::Immediate::word:
       return immediate_of_size(2);

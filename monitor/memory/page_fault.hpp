@@ -98,7 +98,6 @@ constexpr FaultAction action_of(PageFaultCause cause) {
     case PageFaultCause::frame_not_given:
       return FaultAction::restore;
     case PageFaultCause::watched_write:
-      return FaultAction::emulate;
     case PageFaultCause::breakpoint_page:
       return FaultAction::emulate;
     case PageFaultCause::dirty_pending:

@@ -46,6 +46,10 @@ class Assembler {
   }
   // push dword page:[offset]
   constexpr void push_from_page(std::uint32_t offset) { page(0xff, 6, offset); }
+  // xor reg, page:[offset]: changes flags
+  constexpr void xor_from_page(Register reg, std::uint32_t offset) {
+    page(0x33, code(reg), offset);
+  }
   // test page:[offset], reg: changes flags
   constexpr void test_page(std::uint32_t offset, Register reg) { page(0x85, code(reg), offset); }
 

@@ -157,7 +157,7 @@ bool TranslationCache::drop(std::uint32_t frame, std::uint32_t first, std::uint3
 }
 
 // `locations` is asked once for each page: a kernel has tens of blocks on it.
-void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) {
+bool TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) {
   constexpr std::uint32_t slot_size = window::size;
   slot_pages_.fill(0);
   const auto shows = [&](std::uint32_t page, std::uint32_t frame, CodeLevel level) {
@@ -169,7 +169,7 @@ void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) 
     if (shown) known = here;
     return shown;
   };
-  bool any = false;
+  bool any = false, any_left = false;
   for (unsigned n = 0; n < block_count_; ++n) {
     const Block& b = block(n);
     if (b.second || b.dropped) continue;
@@ -181,12 +181,14 @@ void TranslationCache::check_slot(std::uint32_t base, CodeLocations& locations) 
     const CodeLevel level = b.user ? CodeLevel::user : CodeLevel::kernel;
     if (shows(page, b.frame, level) &&
         (!crosses || shows(page + page_size, block(n + 1).frame, level))) {
+      any_left = true;
       continue;
     }
     drop_block(n);
     any = true;
   }
   if (any) ++generation_;
+  return any_left;
 }
 
 // A dropped block's start becomes an exit; the rest of it is never reached again, since the monitor

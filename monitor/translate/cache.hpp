@@ -68,6 +68,7 @@ class TranslationCache final : private KnownBlocks {
   bool guarded() const { return guarded_ || level_ == CodeLevel::user; }
   // User code is to be translated as well; from a flush on.
   void hold_both_levels() { both_levels_ = true; }
+  bool holds_both_levels() const { return both_levels_; }
   // What find, translate and make_landing are about.
   void set_level(CodeLevel level) { level_ = level; }
   // Changes whenever code that was in the cache may be gone.
@@ -90,8 +91,8 @@ class TranslationCache final : private KnownBlocks {
   bool drop(std::uint32_t frame, std::uint32_t first, std::uint32_t last);
   bool has_blocks_of(std::uint32_t frame) const;
   // Drops the blocks with bytes in the 4 MB of linear space from `base` on whose code is no longer
-  // where it was made from.
-  void check_slot(std::uint32_t base, CodeLocations& locations);
+  // where it was made from; false: none are left there.
+  bool check_slot(std::uint32_t base, CodeLocations& locations);
 
   // Lets the branch whose displacement is at `place` go straight to `target`.
   void chain(std::uint32_t place, std::uint32_t target);

@@ -29,6 +29,7 @@ struct VirtualCpuPage {
   // The bases of the guest's segments, counted from the window's.
   std::array<std::uint32_t, 6> guard_bases;
   std::uint32_t page_invalidated;  // not 0: INVLPG has been run
+  std::uint32_t io_privilege;      // the guest's IOPL, where EFLAGS has it
   // For native_code.hpp: the memory operand, then x87's registers.
   alignas(16) std::array<std::uint8_t, 512> native_operand;
   std::uint16_t native_control;
@@ -46,6 +47,7 @@ inline constexpr std::uint32_t saved_eax = offsetof(VirtualCpuPage, saved_eax);
 inline constexpr std::uint32_t saved_ecx = offsetof(VirtualCpuPage, saved_ecx);
 inline constexpr std::uint32_t saved_edx = offsetof(VirtualCpuPage, saved_edx);
 inline constexpr std::uint32_t page_invalidated = offsetof(VirtualCpuPage, page_invalidated);
+inline constexpr std::uint32_t io_privilege = offsetof(VirtualCpuPage, io_privilege);
 inline constexpr std::uint32_t native_operand = offsetof(VirtualCpuPage, native_operand);
 inline constexpr std::uint32_t native_control = offsetof(VirtualCpuPage, native_control);
 inline constexpr std::uint32_t native_status = offsetof(VirtualCpuPage, native_status);

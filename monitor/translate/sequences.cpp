@@ -3,7 +3,8 @@
 namespace undercroft {
 namespace {
 
-// Flags that POPF and IRET must leave to the monitor when they are set.
+// Flags that POPF and IRET must leave to the monitor when they are set; of IOPL, when it is
+// another.
 constexpr std::uint32_t unusual_flags = eflags::trap | eflags::iopl | eflags::nested_task |
                                         eflags::alignment_check | eflags::virtual_8086 |
                                         eflags::resume;
@@ -129,7 +130,7 @@ void Sequences::set_interrupt_flag() {
 }
 
 // The processor's IF is always set while a guest runs and its IOPL, NT and TF are clear; so are the
-// guest's own here (the monitor interprets otherwise), and a sum gives the image.
+// guest's NT and TF here (the monitor interprets otherwise), and a sum gives the image.
 void Sequences::push_flags() {
   start_point();
   out_.byte(0x9c);
@@ -140,6 +141,8 @@ void Sequences::push_flags() {
   out_.load_stack(Register::ecx, 0);
   out_.load_from_page(Register::edx, cpu_page_offset::interrupt_flag);
   out_.lea(Register::ecx, Register::ecx, Register::edx, -eflags::interrupt);
+  out_.load_from_page(Register::edx, cpu_page_offset::io_privilege);
+  out_.lea(Register::ecx, Register::ecx, Register::edx, 0);
   out_.store_top(Register::ecx);
   out_.load_from_page(Register::edx, cpu_page_offset::saved_edx);
   out_.load_from_page(Register::ecx, cpu_page_offset::saved_ecx);
@@ -160,6 +163,7 @@ void Sequences::pop_flags() {
 
 // ECX holds an EFLAGS image: its IF becomes the guest's, unless the monitor has to see to it.
 void Sequences::take_interrupt_flag() {
+  out_.xor_from_page(Register::ecx, cpu_page_offset::io_privilege);
   out_.test_immediate(Register::ecx, unusual_flags);
   writer_.interpret_later(out_.jump_if(not_zero, 0));
   out_.and_immediate(Register::ecx, eflags::interrupt);

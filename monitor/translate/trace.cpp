@@ -204,11 +204,12 @@ class TraceTranslator {
   }
 
   // What user code may do depends on IOPL and on CR4; only reading selectors and the time does not
-  // touch what the monitor keeps for it.
+  // touch what the monitor keeps for it. At a port's exit the monitor looks at IOPL.
   bool is_harmless() const {
     return instruction_.operation == Operation::mov_from_segment ||
            instruction_.operation == Operation::push_segment ||
-           instruction_.operation == Operation::rdtsc;
+           instruction_.operation == Operation::rdtsc || instruction_.operation == Operation::in ||
+           instruction_.operation == Operation::out;
   }
 
   // Most often the monitor comes back right behind the exit. In the shadow of STI it has more to

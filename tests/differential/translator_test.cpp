@@ -37,7 +37,7 @@ constexpr std::uint32_t compared_flags = eflags::arithmetic | eflags::direction 
                                          eflags::alignment_check | eflags::identification;
 // With these the monitor interprets: the processor could not have them for the guest.
 constexpr std::uint32_t untranslatable_flags =
-    eflags::trap | eflags::iopl | eflags::nested_task | eflags::alignment_check;
+    eflags::trap | eflags::nested_task | eflags::alignment_check;
 
 alignas(page_size) VirtualCpuPage cpu_page;
 constexpr std::uint64_t flat_code = 0x00cf9b000000ffff, flat_data = 0x00cf93000000ffff;
@@ -238,7 +238,8 @@ Vcpu Differential::random_vcpu() {
   vcpu.cr0 |= cr0::protection_enable;
   vcpu.gdtr = {GuestLinear(map::gdt), map::gdt_entries * 8 - 1};
   vcpu.eip = program_.entries.front();
-  vcpu.eflags = eflags::always_one | (maker_.value() & (eflags::arithmetic | eflags::interrupt));
+  constexpr std::uint32_t any_flags = eflags::arithmetic | eflags::interrupt | eflags::iopl;
+  vcpu.eflags = eflags::always_one | (maker_.value() & any_flags);
   return vcpu;
 }
 
@@ -356,6 +357,7 @@ void Differential::enter(std::uint32_t address) {
   registers_.ds = hardware(Segment::ds);
   registers_.fs = hardware(Segment::fs);
   cpu_page.interrupt_flag = vcpu_.eflags & eflags::interrupt;
+  cpu_page.io_privilege = vcpu_.eflags & eflags::iopl;
   for (unsigned s = 0; s < 6; ++s) {
     const DescriptorCache& segment = vcpu_.segments[s];
     cpu_page.selectors[s] = segment.selector;

@@ -38,7 +38,7 @@ class FakeProcessor final : public Processor {
     window = base;
     window_moves.push_back(base);
   }
-  void show_cache_to_user() override {}
+  void show_cache_to_user(bool) override {}
   std::span<std::uint64_t, 8192> gdt_image(View view) override {
     return image(static_cast<unsigned>(view));
   }

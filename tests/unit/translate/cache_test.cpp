@@ -74,19 +74,19 @@ TEST_F(Cache, CheckingASlotDropsWhatIsElsewhere) {
     if (made.crosses) cache.add_second_frame(frame + 1);
   }
   const std::uint32_t generation = cache.generation();
-  cache.check_slot(slot + 0x400000, locations);
+  EXPECT_FALSE(cache.check_slot(slot + 0x400000, locations));
   EXPECT_TRUE(locations.asked.empty());
-  cache.check_slot(slot, locations);
+  EXPECT_TRUE(cache.check_slot(slot, locations));
   const decltype(locations.asked) once = {{{code, frame}, 1}, {{code + page_size, frame + 1}, 1}};
   EXPECT_EQ(locations.asked, once);
   EXPECT_EQ(cache.generation(), generation);
   locations.gone = code + page_size;
-  cache.check_slot(slot, locations);
+  EXPECT_TRUE(cache.check_slot(slot, locations));
   EXPECT_NE(cache.generation(), generation);
   EXPECT_TRUE(cache.find(code).has_value());
   EXPECT_FALSE(cache.find(crossing).has_value());
   locations.gone = code;
-  cache.check_slot(slot, locations);
+  EXPECT_FALSE(cache.check_slot(slot, locations));
   EXPECT_FALSE(cache.find(code).has_value());
   EXPECT_FALSE(cache.find(code + 0x40).has_value());
 }

@@ -47,7 +47,6 @@ TEST_F(UserCode, WhatTellsOfTheProcessorIsTheInterpreters) {
       {0x8e, 0xe8},                 // mov gs, eax
       {0x64, 0xa1, 0, 0, 0x82, 0},  // mov eax, fs:[data]
       {0x2e, 0xa1, 0, 0, 0x82, 0},  // mov eax, cs:[data]
-      {0xec},                       // in
       {0xf4},                       // hlt
   };
   std::uint32_t eip = code;
@@ -59,6 +58,14 @@ TEST_F(UserCode, WhatTellsOfTheProcessorIsTheInterpreters) {
     EXPECT_EQ(end.exit->kind, ExitKind::interpret);
     EXPECT_EQ(end.exit->eip, eip);
   }
+}
+
+// It looks at IOPL there.
+TEST_F(UserCode, PortsAreTheMonitors) {
+  guest.put(code, {0xec});  // in al, dx
+  const auto end = guest.run();
+  EXPECT_EQ(end.exit->kind, ExitKind::port);
+  EXPECT_EQ(end.exit->eip, code);
 }
 
 TEST_F(UserCode, ItsOwnGsIsPlainAndItsSelectorsAreRead) {

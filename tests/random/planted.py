@@ -80,8 +80,9 @@ PLANTED = {
 
 
 def _copy(folder):
-    shutil.copytree(ROOT, folder, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns(".git", "build-hosted", "__pycache__", "cache"))
+    # Not what other tests may be writing.
+    made = shutil.ignore_patterns(".git", "build", "build-*", "__pycache__", "cache")
+    shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=made)
     shutil.rmtree(folder / "build", ignore_errors=True)
 
 

@@ -78,8 +78,12 @@ def compare(sequence, expected_line, got_line, emulator):
         same = expected_line[0] == got_line[0] and "panic" not in got_line.lower()
         if same:
             return Verdict({})
-        case = known.Case(sequence, None, None, {"run": expected_line}, {"run": got_line})
-        return Verdict({"run": (expected_line, got_line)}, known.explain(case, ["run"], emulator.rules))
+        verdict = Verdict({"run": (expected_line, got_line)})
+        if not got_line.startswith("!"):
+            got = fields_of(got_line)
+            verdict.rules = known.explain_end(
+                known.Case(sequence, None, culprit(sequence, got), {}, got), emulator.rules)
+        return verdict
     expected, got = (_masked(sequence, fields_of(line)) for line in (expected_line, got_line))
     differing = {name: (expected.get(name), got.get(name)) for name in {*expected, *got}
                  if expected.get(name) != got.get(name)}

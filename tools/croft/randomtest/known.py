@@ -8,7 +8,7 @@ known if each of its fields is explained.
 import dataclasses
 
 from . import flags
-from .sequence import LOW_BASE, PAGES, V86
+from .sequence import LOW_BASE, PAGES, SMALL, V86
 
 RF = 0x10000
 
@@ -44,13 +44,27 @@ class Case:
 FAULTS = frozenset((0, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 19))
 
 
+def _difference_in_a_frame(case, field):
+    """What differs in a word that was pushed before the fault that became a double fault, but for flags that the
+    manual leaves undefined. None: it may be no such word."""
+    if field[0] != "m" or case.vector() != 8:
+        return None
+    undefined = 0
+    for mask in flags.undefined_before(case.sequence.instructions):
+        undefined |= mask
+    return (case.number(field) ^ case.number(field, "got")) & ~undefined
+
+
+def _undefined_in_a_frame(case, field):
+    """A flag that the manual leaves undefined."""
+    return _difference_in_a_frame(case, field) == 0
+
+
 def _in_a_frame(case, field):
-    """In a frame that was pushed before the fault that became a double fault TCG leaves out RF of the flags and
-    EXT of the error code (SDM volume 3, 17.3.1.1 and 6.13). Each is the lowest bit of a byte; the stack may be
-    misaligned."""
-    missing = case.number(field) ^ case.number(field, "got")
-    return (field[0] == "m" and case.vector() == 8 and missing in (1, 1 << 8, 1 << 16, 1 << 24)
-            and case.number(field, "got") & missing != 0)
+    """TCG leaves out RF of the flags and EXT of the error code (SDM volume 3, 17.3.1.1 and 6.13). Each is the
+    lowest bit of a byte; the stack may be misaligned."""
+    missing = _difference_in_a_frame(case, field)
+    return missing in (1, 1 << 8, 1 << 16, 1 << 24) and case.number(field, "got") & missing != 0
 
 
 def _first_of_two_pages(case, field):
@@ -99,7 +113,7 @@ def _stack_as_supervisor(case, field):
     goes on where user code meets a supervisor page."""
     opcode, register = case.opcode("got")
     far = opcode in (0x9A, 0xCA, 0xCB, 0xCC, 0xCD, 0xCE) or opcode == 0xFF and register == 3
-    return field != "run" and far and case.number("v", "got") == 14 and case.number("e", "got") & 4 != 0
+    return far and case.number("v", "got") == 14 and case.number("e", "got") & 4 != 0
 
 
 FAR = frozenset((0xEA, 0x9A, 0xCA, 0xCB, 0xCF))
@@ -125,12 +139,12 @@ def _table_in_parts(case, field):
 
 def _enable_and_step(case, field):
     """STI holds back interrupts, not the single step (SDM volume 3, 6.8.3). TCG holds back both."""
-    return field != "run" and case.number("v", "got") == 1 and case.opcode("got")[0] == 0xFB
+    return case.number("v", "got") == 1 and case.opcode("got")[0] == 0xFB
 
 
 def _enter_without_probe(case, field):
     """ENTER faults if its last stack address cannot be written (SDM volume 2). TCG does not look."""
-    return field != "run" and case.opcode("got")[0] == 0xC8 and case.number("v", "got") in (8, 14)
+    return case.opcode("got")[0] == 0xC8 and case.number("v", "got") in (8, 14)
 
 
 def _emulated_and_switched(case, field):
@@ -161,7 +175,7 @@ def _privilege_first(case, field):
     if case.vector() == 13 and case.number("v", "got") == 13 and field.startswith("page"):
         return (case.number("eip") & 0xFFF > 0xFF1 and field not in case.expected
                 and case.number(field, "got") & ~0x20 == 0)
-    return (field != "run" and case.vector() == 13 and case.number("v", "got") == 14
+    return (case.vector() == 13 and case.number("v", "got") == 14
             and case.number("cr2", "got") & 0xFFF == 0
             and 0 < case.number("cr2", "got") - case.number("eip", "got") < 15)
 
@@ -178,13 +192,20 @@ def _compare_order(case, field):
         field in ("v", "e", "cr2") or field.startswith("page") and case.only_accessed_or_dirty(field))
 
 
+def _gate_from_a_16_bit_stack(case, field):
+    """A 32-bit call gate to an inner ring pushes ESP (SDM volume 2, CALL), Bochs SP if the stack is of 16 bits."""
+    return (field == "s1" and case.sequence.mode == SMALL
+            and any(instruction.kind == "far call" for instruction in case.sequence.instructions)
+            and case.number(field) == case.number(field, "got") & 0xFFFF)
+
+
 def _limit_in_v86(case, field):
     """Segments end at 64 KB in virtual-8086 mode (SDM volume 3, 20.2.1). TCG does not look, and goes on or meets
     what lies beyond."""
     if case.sequence.mode != V86 or case.number("v", "got") not in (12, 13) or case.number("e", "got"):
         return False
     beyond = case.vector() == 14 and case.number("cr2") - LOW_BASE & 0xFFFFFFFF > 0xFFFC
-    return field != "run" and (beyond or case.number("eip") > 0xFFFF)
+    return beyond or case.number("eip") > 0xFFFF
 
 
 def _time(case, field):
@@ -232,13 +253,29 @@ RULES = {
     "TCG: CPL before the whole instruction is fetched": _privilege_first,
     "TCG: a null FS or GS keeps its RPL": _null_kept,
     "Bochs: CMPS reads DS:ESI first": _compare_order,
+    "Bochs: a call gate pushes SP of a 16-bit stack": _gate_from_a_16_bit_stack,
     "TCG: limits in V86 mode": _limit_in_v86,
+    "undefined flags in a frame": _undefined_in_a_frame,
     "time": _time,
 }
 
 
+def _hangs_at_cr4(case):
+    """MOV to CR4 of a reserved bit is #GP(0) (SDM volume 3, 2.5)."""
+    return case.number("v", "got") == 13 and case.opcode("got") == (0x0F22, 4)
+
+
+# Of a sequence that ended the bare machine and not Undercroft.
+RULES_OF_ENDS = {"TCG: hangs at a reserved bit of CR4": _hangs_at_cr4}
+
+
+def explain_end(case, emulator):
+    """As explain()."""
+    return {name for name, rule in RULES_OF_ENDS.items() if name.startswith(emulator) and rule(case)} or None
+
+
 def explain(case, fields, emulator):
-    """The names of the rules that explain all of the fields; None if one is left over. Rules of other
+    """`fields`: of the line. The names of the rules that explain all of the fields; None if one is left over. Rules of other
     emulators than this one ("TCG: ", "Bochs: ") do not count."""
     names = [name for name in RULES if name.startswith(emulator) or ": " not in name]
     used = set()

@@ -321,8 +321,9 @@ class Monitor final : private Environment,
   bool window_suspect_ = true;   // they may have changed since keep_window_clear looked
   bool window_crowded_ = false;  // the guest uses every slot
   bool was_crowded_ = false;     // or has done so: code is guarded from then on
-  // Page numbers: the directory, and the page table of each half; all of it without PAE.
-  ShadowPaging::AlsoWatched window_tables_{no_table, no_table, no_table};
+  // Page numbers: the directory, and the page table of each half; all of it without PAE. Then those
+  // of clear_slot_.
+  ShadowPaging::AlsoWatched window_tables_ = ShadowPaging::none_watched;
   // Where keep_window_clear found nothing that answers, by directory entries whose tables have not
   // been written since.
   struct ClearSlot {

@@ -113,14 +113,14 @@ bool Monitor::answers(const Walk& walk) const {
 // Before the guest runs on: it may have begun to use the window's slot.
 void Monitor::keep_window_clear() {
   window_suspect_ = false;
-  // Most address spaces share what they have there, and some kernels change between two at each way
-  // in and out.
+  // Most address spaces share what they have there.
   const HostLinear base = processor_.window_base();
   const ClearSlot now{base, paging_mode_, (vcpu_.cr4 & cr4::page_size_extensions) != 0,
                       slot_entries(GuestLinear(base.value()))};
   if (vcpu_.paging() && clear_slot_ == now) return note_window_tables();
   const unsigned slot = processor_.window_base().value() >> 22;
-  const bool wanted = !slot_is_unmapped(slot) && slot_has_memory(slot);
+  const bool unmapped = slot_is_unmapped(slot);
+  const bool wanted = !unmapped && slot_has_memory(slot);
   const bool crowded = wanted && !migrate_window();
   if (crowded && !window_crowded_) ++statistics_.crowded;
   window_crowded_ = crowded;
@@ -129,21 +129,30 @@ void Monitor::keep_window_clear() {
     cache_.set_guarded(true);
     flush_code(CodeFlush::no_free_slot);
   }
-  clear_slot_.reset();
-  if (vcpu_.paging() && !wanted) clear_slot_ = now;
+  // Kernels that isolate their page tables change at each way in and out between a slot with tables
+  // and one without, which needs no remembering.
+  if (!unmapped || !vcpu_.paging()) {
+    clear_slot_.reset();
+    if (!wanted && vcpu_.paging()) clear_slot_ = now;
+  }
   note_window_tables();
 }
 
 // What the guest has there has no shadow and would not be watched otherwise: the page table, or
-// with PAE up to two and a directory that nothing else may be shown from.
+// with PAE up to two and a directory that nothing else may be shown from; and the page tables of
+// the slot that is remembered.
 void Monitor::note_window_tables() {
-  window_tables_ = {no_table, no_table, no_table};
+  window_tables_.fill(no_table);
   const GuestLinear base(processor_.window_base().value());
   for (const unsigned half : {0u, 1u}) {
     const Walk walk = linear_.walk(base + half * (window::size / 2));
     if (walk.entry_count > 0) window_tables_[0] = walk.entries[0].address.page_number();
     if (walk.entry_count > 1) window_tables_[1 + half] = walk.entries[1].address.page_number();
     if (paging_mode_ != PagingMode::pae) break;
+  }
+  for (unsigned half = 0; clear_slot_ && half < 2; ++half) {
+    const PageEntry entry(clear_slot_->entries[half]);
+    if (entry.present() && !entry.large()) window_tables_[3 + half] = entry.frame() / page_size;
   }
   shadow_.watch_also(window_tables_);
 }
@@ -160,6 +169,9 @@ void Monitor::TableWrites::written(GuestPhysical address, unsigned bytes) {
   } else if (page == m.window_tables_[1] || page == m.window_tables_[2]) {
     m.clear_slot_.reset();
     m.window_suspect_ |= !m.window_crowded_ && m.any_entry_present(address, bytes);
+  } else if (page == m.window_tables_[3] || page == m.window_tables_[4]) {
+    m.clear_slot_.reset();
+    m.window_suspect_ = true;
   }
 }
 

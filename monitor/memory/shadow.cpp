@@ -1,5 +1,7 @@
 #include "shadow.hpp"
 
+#include <algorithm>
+
 namespace undercroft {
 namespace {
 
@@ -317,7 +319,8 @@ void ShadowPaging::watch_also(const AlsoWatched& frames) {
     if (frame != no_frame) unwatch_unless_needed(frame);
   }
   for (const std::uint32_t frame : frames) {
-    if (frame == no_frame) continue;
+    if (frame == no_frame || std::find(before.begin(), before.end(), frame) != before.end())
+      continue;
     memory_.table().watch(GuestPhysical::of_page(frame), Watcher::page_table);
     write_protect(GuestPhysical::of_page(frame));
   }

@@ -127,7 +127,8 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   // The frames with these numbers are watched like tables with a shadow, instead of those of the
   // last call; ~0: none.
   static constexpr std::uint32_t no_frame = ~0u;
-  using AlsoWatched = std::array<std::uint32_t, 3>;
+  using AlsoWatched = std::array<std::uint32_t, 5>;
+  static constexpr AlsoWatched none_watched{no_frame, no_frame, no_frame, no_frame, no_frame};
   void watch_also(const AlsoWatched& frames);
   // Takes the frame from every address space.
   void unmap(GuestPhysical frame) override;
@@ -257,7 +258,7 @@ class ShadowPaging final : public WriteWatcher, public FrameUnmapper {
   bool space_changed_ = false;  // since the last load
   bool hides_any_ = false;
   HiddenPages hidden_{no_page, no_page, no_page, no_page};
-  AlsoWatched also_watched_{no_frame, no_frame, no_frame};
+  AlsoWatched also_watched_ = none_watched;
   std::array<unsigned, 2> current_{};  // root by view; 0: not looked up yet
   unsigned loaded_ = 0;
   std::uint32_t tick_ = 0;

@@ -15,7 +15,8 @@ namespace {
 constexpr u32 slot_bytes = 0x400000, slots = 1024, first_slot = 5;  // below: the test itself, and
 constexpr u32 memory = 0x1000000;                                   // what the slots map
 constexpr u32 absent_memory = 0xa0000000;
-PageTable table;
+constexpr u32 middle = slot_bytes / 2;  // the window has pages there that do not fault
+PageTable table, other_directory;
 
 void flush() { set_cr3(directory.address()); }
 u32 base_of(u32 slot) { return slot * slot_bytes; }
@@ -106,6 +107,32 @@ void a_table_that_fills() {
   line("empty again: ", attempt([] { load(0xff002000); }));
 }
 
+// An address space with an empty table in each slot, and one without. The table gets its pages
+// while the other is in use.
+void a_table_of_the_other_space() {
+  for (u32 slot = 0; slot < slots; ++slot) {
+    other_directory.entries[slot] = slot < first_slot ? directory.entries[slot] : 0;
+  }
+  u32 wrong = 0;
+  for (u32 i = 0; i < pages_of_a_table; ++i) table.entries[i] = 0;
+  for (u32 slot = first_slot; slot < slots; ++slot) {
+    directory.entries[slot] = table.address() | all_rights;
+  }
+  for (u32 round = 0; round < 4; ++round) {
+    flush();
+    set_cr3(other_directory.address());
+    for (u32 i = 0; i < pages_of_a_table; ++i) {
+      table.entries[i] = round % 2 == 0 ? 0 : (memory + i * page_bytes) | all_rights;
+    }
+    flush();
+    if (round % 2 == 0) continue;
+    for (u32 slot = first_slot; slot < slots; ++slot) {
+      wrong += memory_at(base_of(slot) + middle) != memory + middle;
+    }
+  }
+  line("filled in the other address space: ", wrong);
+}
+
 void other_than_memory() {
   for (u32 slot = first_slot; slot < slots; ++slot) {
     directory.entries[slot] = absent_memory | large | all_rights;
@@ -129,6 +156,7 @@ void test() {
   enable_paging();
   mark_memory();
   one_after_another();
+  a_table_of_the_other_space();
   all_at_once();
   a_table_that_fills();
   other_than_memory();

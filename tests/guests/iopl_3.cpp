@@ -1,6 +1,6 @@
 // User code that has IOPL 3 or runs with IF clear, in turns with user code that has neither: flags
 // and interrupts that are its own, ports, code that it shares with the other and changes, address
-// spaces that differ in it, and every slot of linear space looked at by both. With the word "speed"
+// spaces that differ in it, and slots of linear space looked at by both. With the word "speed"
 // a line tells what an instruction takes, which no twin run compares.
 #include <initializer_list>
 
@@ -60,11 +60,16 @@ i_wait:   sti
 1:        cmpl $3, (%edx)
           jb 1b
           cli
-          mov (%edx), %eax
-          mov $2000000, %ecx
-2:        dec %ecx
-          jnz 2b
-          sub (%edx), %eax
+          mov %edx, %esi
+          mov (%esi), %ebx
+          rdtsc
+          mov %eax, %edi
+2:        rdtsc
+          sub %edi, %eax
+          cmp $5000000, %eax  # more than a tick takes
+          jb 2b
+          mov %ebx, %eax
+          sub (%esi), %eax
           int $0x80
 i_port:   in $0x21, %al
           mov %eax, %ebx
@@ -181,11 +186,11 @@ void address_spaces() {
   line("in neither: ", run_at(private_slot * slot_bytes, all_ports));
 }
 
-// Nothing is above low memory, for any of them.
-void every_slot() {
+// Nothing is above low memory, for any of them. The last slots are those where the window may be.
+void slots_above() {
   for (const u32 eflags : {all_ports, plain, own_flag}) {
     u32 faults = 0;
-    for (u32 slot = low_tables; slot < 1024; ++slot) {
+    for (u32 slot = low_tables; slot < 1024; slot += slot < 1000 ? 16 : 1) {
       for (const u32 offset : {0u, 0x130000u, 0x150000u, 0x200000u, 0x390000u}) {
         const u32 address = slot * slot_bytes + offset;
         const Trap read = run(i_read, eflags, address), push = run(i_push, eflags, address + 4);
@@ -200,8 +205,7 @@ void every_slot() {
 void tell(const char* what, u32 eflags) {
   const u64 start = time_stamp();
   run(i_sum, eflags, 0, 1000000);
-  const u64 end = time_stamp();
-  if (option("speed")) line("speed, ", what, ": ", static_cast<u32>(end - start));
+  line("speed, ", what, ": ", static_cast<u32>(time_stamp() - start));
 }
 
 }  // namespace
@@ -214,7 +218,8 @@ void test() {
   interrupts();
   changes();
   address_spaces();
-  every_slot();
+  slots_above();
+  if (!option("speed")) return;
   tell("neither", plain);
   tell("IOPL 3", all_ports);
   tell("IF clear", 0);

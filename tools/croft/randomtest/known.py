@@ -194,8 +194,8 @@ def _compare_order(case, field):
 
 def _gate_from_a_16_bit_stack(case, field):
     """A 32-bit call gate to an inner ring pushes ESP (SDM volume 2, CALL), Bochs SP if the stack is of 16 bits."""
-    return (field == "s1" and case.sequence.mode == SMALL
-            and any(instruction.kind == "far call" for instruction in case.sequence.instructions)
+    return ((field == "s1" or field[0] == "m") and case.sequence.mode == SMALL
+            and any(one.kind in ("far call", "gate") for one in case.sequence.instructions)
             and case.number(field) == case.number(field, "got") & 0xFFFF)
 
 

@@ -140,7 +140,8 @@ void Monitor::keep_window_clear() {
 
 // What the guest has there has no shadow and would not be watched otherwise: the page table, or
 // with PAE up to two and a directory that nothing else may be shown from; and the page tables of
-// the slot that is remembered.
+// the slot that is remembered. (A large page that does not answer there is watched as well, since
+// without CR4.PSE such an entry names a table.)
 void Monitor::note_window_tables() {
   window_tables_.fill(no_table);
   const GuestLinear base(processor_.window_base().value());
@@ -152,7 +153,7 @@ void Monitor::note_window_tables() {
   }
   for (unsigned half = 0; clear_slot_ && half < 2; ++half) {
     const PageEntry entry(clear_slot_->entries[half]);
-    if (entry.present() && !entry.large()) window_tables_[3 + half] = entry.frame() / page_size;
+    if (entry.present()) window_tables_[3 + half] = entry.frame() / page_size;
   }
   shadow_.watch_also(window_tables_);
 }

@@ -107,30 +107,44 @@ void a_table_that_fills() {
   line("empty again: ", attempt([] { load(0xff002000); }));
 }
 
-// An address space with an empty table in each slot, and one without. The table gets its pages
-// while the other is in use.
-void a_table_of_the_other_space() {
+// An address space with an empty table in each of these slots, and one without. The table gets
+// its pages while the other is in use. `mark`: a bit of the directory's entries.
+void a_table_of_the_other_space(const char* name, u32 first, u32 end, u32 frames, u32 mark) {
   for (u32 slot = 0; slot < slots; ++slot) {
     other_directory.entries[slot] = slot < first_slot ? directory.entries[slot] : 0;
   }
   u32 wrong = 0;
+  memory_at(frames + middle) = frames + middle;
   for (u32 i = 0; i < pages_of_a_table; ++i) table.entries[i] = 0;
-  for (u32 slot = first_slot; slot < slots; ++slot) {
-    directory.entries[slot] = table.address() | all_rights;
+  for (u32 slot = first; slot < end; ++slot) {
+    directory.entries[slot] = table.address() | mark | all_rights;
   }
   for (u32 round = 0; round < 4; ++round) {
     flush();
     set_cr3(other_directory.address());
     for (u32 i = 0; i < pages_of_a_table; ++i) {
-      table.entries[i] = round % 2 == 0 ? 0 : (memory + i * page_bytes) | all_rights;
+      table.entries[i] = round % 2 == 0 ? 0 : (frames + i * page_bytes) | all_rights;
     }
     flush();
     if (round % 2 == 0) continue;
-    for (u32 slot = first_slot; slot < slots; ++slot) {
-      wrong += memory_at(base_of(slot) + middle) != memory + middle;
+    for (u32 slot = first; slot < end; ++slot) {
+      wrong += memory_at(base_of(slot) + middle) != frames + middle;
     }
   }
-  line("filled in the other address space: ", wrong);
+  line("filled in the other address space, ", name, ": ", wrong);
+  for (u32 slot = first; slot < end; ++slot) directory.entries[slot] = 0;
+  flush();
+}
+
+// The window is in the upper half first, and driven to the lower one. Without PSE the bit that
+// would make a page large means nothing.
+void tables_of_other_spaces() {
+  constexpr u32 low_frames = 0x800000;
+  a_table_of_the_other_space("with PSE", slots / 2, slots, memory, 0);
+  set_cr4(cr4() & ~cr4_pse);
+  a_table_of_the_other_space("without", first_slot, slots / 2, low_frames, large);
+  set_cr4(cr4() | cr4_pse);
+  flush();
 }
 
 void other_than_memory() {
@@ -156,7 +170,7 @@ void test() {
   enable_paging();
   mark_memory();
   one_after_another();
-  a_table_of_the_other_space();
+  tables_of_other_spaces();
   all_at_once();
   a_table_that_fills();
   other_than_memory();
